@@ -1,0 +1,20 @@
+//! Who a peer is. Nothing in this room can panic: it is compiled with the lints below on `forbid`, and
+//! `.ci/run` proves the same at link time for the parts that can stand alone.
+#![forbid(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::wildcard_enum_match_arm,
+    clippy::get_unwrap
+)]
+
+pub mod lookup;
+pub mod verdict;
+pub mod verifier;

@@ -1,0 +1,105 @@
+//! What a login came to, and the one place that turns it into a reply.
+
+use crate::types::{AccountId, Enhanced, Reply};
+
+/// The outcome of one login. The reasons are for the administrator's eyes; a peer sees the reply alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginVerdict {
+    /// Name and password are right.
+    Accepted(AccountId),
+    /// They are not.
+    Refused(Refusal),
+    /// They are right, and the account's logins are stopped. Only its owner can learn this.
+    Disabled(AccountId),
+    /// They could not be checked.
+    Unavailable(Unavailability),
+}
+
+/// Why a login was refused. All of these get the same reply, the same work and the same timing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The account exists, the password is another.
+    WrongPassword,
+    /// The same for an account whose logins are stopped.
+    WrongPasswordOfDisabledAccount,
+    /// The account has no password.
+    NoPassword,
+    /// The name is an alias.
+    Alias,
+    /// The name is only taken by a catch-all.
+    CatchAll,
+    /// Nobody of that name at a domain of ours.
+    NoSuchAddress,
+    /// Not a domain of ours.
+    NoSuchDomain,
+    /// Not an address.
+    Malformed,
+    /// The authorization identity is another than the authentication identity (RFC 4616 section 2).
+    OtherIdentity,
+}
+
+/// Why a login could not be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unavailability {
+    /// The directory is not there.
+    Directory,
+    /// Too many checks wait already.
+    QueueFull,
+    /// The hash worker died, or took too long.
+    Worker,
+}
+
+impl Refusal {
+    /// The word in log lines and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong-password",
+            Self::WrongPasswordOfDisabledAccount => "wrong-password-disabled-account",
+            Self::NoPassword => "no-password",
+            Self::Alias => "alias",
+            Self::CatchAll => "catch-all",
+            Self::NoSuchAddress => "no-such-address",
+            Self::NoSuchDomain => "no-such-domain",
+            Self::Malformed => "malformed",
+            Self::OtherIdentity => "other-identity",
+        }
+    }
+}
+
+impl Unavailability {
+    /// The word in log lines and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory-unavailable",
+            Self::QueueFull => "hash-queue-full",
+            Self::Worker => "hash-worker-unavailable",
+        }
+    }
+}
+
+impl LoginVerdict {
+    /// The reply, by RFC 4954 section 6 and RFC 3463.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        match self {
+            Self::Accepted(_) => Reply::new(235, Enhanced(2, 7, 0), "Authentication succeeded"),
+            Self::Refused(
+                Refusal::WrongPassword
+                | Refusal::WrongPasswordOfDisabledAccount
+                | Refusal::NoPassword
+                | Refusal::Alias
+                | Refusal::CatchAll
+                | Refusal::NoSuchAddress
+                | Refusal::NoSuchDomain
+                | Refusal::Malformed
+                | Refusal::OtherIdentity,
+            ) => Reply::new(535, Enhanced(5, 7, 8), "Authentication credentials invalid"),
+            Self::Disabled(_) => Reply::new(525, Enhanced(5, 7, 13), "User account disabled"),
+            Self::Unavailable(
+                Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
+            ) => Reply::new(454, Enhanced(4, 7, 0), "Temporary authentication failure"),
+        }
+    }
+}

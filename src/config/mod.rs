@@ -1,0 +1,3 @@
+//! Configuration: as written, then as meant.
+
+pub mod checked;

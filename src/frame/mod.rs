@@ -1,0 +1,1 @@
+//! Cutters with a ceiling.

@@ -1,0 +1,203 @@
+//! Every number of gatepost, with its unit in its name.
+//!
+//! A number that a peer can push against stands here and nowhere else. What can be configured has its
+//! default here and its permitted range beside it. Relations between numbers are asserted at compile time.
+
+/// One kibibyte.
+const KIB: u64 = 1024;
+/// One mebibyte.
+const MIB: u64 = 1024 * KIB;
+
+// ---- SMTP, RFC 5321 section 4.5.3 ----
+
+/// Octets of a command line with its CRLF. RFC 5321 asks for 512; MAIL and RCPT parameters and
+/// SMTPUTF8 paths add to it (RFC 6531 section 3.3, RFC 4954 section 5), so twice that and more.
+pub const COMMAND_LINE_OCTETS_MAX: usize = 2_048;
+/// Octets of a line in an AUTH exchange with its CRLF (RFC 4954 section 4).
+pub const AUTH_LINE_OCTETS_MAX: usize = 12_288;
+/// Octets of a local part (RFC 5321 section 4.5.3.1.1).
+pub const LOCAL_PART_OCTETS_MAX: usize = 64;
+/// Octets of a domain (RFC 5321 section 4.5.3.1.2).
+pub const DOMAIN_OCTETS_MAX: usize = 255;
+/// Octets of one label of a domain (RFC 1035 section 2.3.4).
+pub const LABEL_OCTETS_MAX: usize = 63;
+/// Octets of a path, angle brackets included (RFC 5321 section 4.5.3.1.3).
+pub const PATH_OCTETS_MAX: usize = 256;
+/// Recipients of one message; RFC 5321 section 4.5.3.1.8 asks for at least 100.
+pub const RECIPIENTS_MAX: usize = 1_000;
+/// Largest message by default, in octets; announced as SIZE.
+pub const MESSAGE_OCTETS_DEFAULT: u64 = 50 * MIB;
+/// Smallest value the configuration may give for the largest message (RFC 5321 section 4.5.3.1.7 asks for 64 KiB).
+pub const MESSAGE_OCTETS_FLOOR: u64 = 64 * KIB;
+/// Largest value the configuration may give for the largest message.
+pub const MESSAGE_OCTETS_CEILING: u64 = 1_024 * MIB;
+/// Received header fields a message may carry before it is taken for a loop (RFC 5321 section 6.3).
+pub const RECEIVED_FIELDS_MAX: u32 = 100;
+
+// ---- One session ----
+
+/// Commands refused as unknown, malformed or out of order before the session is closed with 421.
+pub const SESSION_ERRORS_MAX: u32 = 20;
+/// Refused recipients in one session before it is closed with 421.
+pub const SESSION_REFUSED_RECIPIENTS_MAX: u32 = 200;
+/// Commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO again …) since the last delivered
+/// message before they count as errors.
+pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;
+/// Refused AUTH exchanges in one session.
+pub const SESSION_AUTH_FAILURES_MAX: u32 = 3;
+/// Silence after which a session is closed (RFC 5321 section 4.5.3.2.7).
+pub const IDLE_MS: u64 = 300_000;
+/// Silence after which a session is closed while more than four fifths of the places are taken.
+pub const IDLE_CROWDED_MS: u64 = 15_000;
+/// Longest life of a session that has neither authenticated nor delivered in that time.
+pub const SESSION_MS_MAX: u64 = 3_600_000;
+/// Time a TLS handshake may take.
+pub const HANDSHAKE_MS_MAX: u64 = 30_000;
+/// Actions one step of a session may return; a full list pauses the session.
+pub const ACTIONS_PER_STEP_MAX: usize = 64;
+/// Actions that one line or one piece of a message can cause at the most.
+pub const ACTIONS_PER_LINE_MAX: usize = 8;
+const _: () = assert!(ACTIONS_PER_LINE_MAX * 2 <= ACTIONS_PER_STEP_MAX);
+
+// ---- The loop ----
+
+/// Octets read from one connection in one turn.
+pub const READ_OCTETS_PER_TURN: usize = 16 * 1024;
+/// Octets of replies waiting for a peer above which the peer is no longer read.
+pub const OUTPUT_HIGH_OCTETS: usize = 16 * 1024;
+/// Octets of replies waiting below which a peer is read again.
+pub const OUTPUT_LOW_OCTETS: usize = 4 * 1024;
+/// Connections, all listeners together, by default.
+pub const CONNECTIONS_DEFAULT: usize = 4_096;
+/// Largest number of connections that may be configured.
+pub const CONNECTIONS_CEILING: usize = 65_536;
+/// Connections from one IPv4 address or IPv6 /64, by default.
+pub const CONNECTIONS_PER_HOST_DEFAULT: usize = 50;
+/// Connections from one IPv4 /24 or IPv6 /56, by default.
+pub const CONNECTIONS_PER_NET_DEFAULT: usize = 200;
+/// Connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// TLS handshake flights processed in one turn.
+pub const HANDSHAKES_PER_TURN: usize = 8;
+/// TLS handshake flights processed in one turn for one address or /64 while others wait.
+pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+/// Connections waiting in the kernel for accept.
+pub const LISTEN_BACKLOG: i32 = 1_024;
+/// Time the server waits for running transactions when it is asked to stop.
+pub const STOP_GRACE_MS: u64 = 10_000;
+/// Time the peer has to take the last reply before its socket is closed.
+pub const LINGER_MS: u64 = 2_000;
+/// Connections to the administrator's socket.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+/// Octets of one request on the administrator's socket.
+pub const CONTROL_REQUEST_OCTETS_MAX: usize = 256 * 1024;
+
+// ---- Parent and children ----
+
+/// How often the server tells the parent that its loop turns.
+pub const HEARTBEAT_MS: u64 = 1_000;
+/// Silence of the server after which the parent ends and restarts it.
+pub const HEARTBEAT_SILENCE_MS_MAX: u64 = 30_000;
+/// A child that lived shorter than this counts as a failed start.
+pub const SHORT_LIFE_MS: u64 = 5_000;
+/// First wait after a failed start; doubles with each further one.
+pub const RESTART_WAIT_MS_MIN: u64 = 100;
+/// Longest wait between two starts.
+pub const RESTART_WAIT_MS_MAX: u64 = 10_000;
+/// Failed starts in a row after which the parent gives up with exit code 75.
+pub const FAILED_STARTS_MAX: u32 = 12;
+
+// ---- Password hashing ----
+
+/// argon2id memory in KiB.
+pub const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
+/// argon2id passes.
+pub const ARGON2_PASSES: u32 = 2;
+/// argon2id lanes.
+pub const ARGON2_LANES: u32 = 1;
+/// Octets of an argon2id salt.
+pub const ARGON2_SALT_OCTETS: usize = 16;
+/// Octets of an argon2id tag.
+pub const ARGON2_TAG_OCTETS: usize = 32;
+/// Octets of a password; a longer one is refused like a wrong one, with the same work.
+pub const PASSWORD_OCTETS_MAX: usize = 1_024;
+/// Characters of a password an account may be given.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Octets of a login name that are looked at; a longer one is malformed.
+pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
+/// Password checks waiting for the hash worker.
+pub const HASH_QUEUE_MAX: usize = 32;
+/// Password checks waiting from one IPv4 /24 or IPv6 /56.
+pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
+/// Time after which a hash that was not answered is given up and the worker is replaced.
+pub const HASH_MS_MAX: u64 = 10_000;
+/// A refused login is answered no sooner than this after it was asked.
+pub const REFUSAL_MS_MIN: u64 = 500;
+/// Refused logins are answered only at multiples of this.
+pub const REFUSAL_TICK_MS: u64 = 100;
+const _: () = assert!(REFUSAL_MS_MIN.is_multiple_of(REFUSAL_TICK_MS));
+
+// ---- Directory ----
+
+/// Domains served.
+pub const DOMAINS_MAX: usize = 1_000;
+/// Accounts.
+pub const ACCOUNTS_MAX: usize = 10_000;
+/// Addresses of one account.
+pub const ADDRESSES_PER_ACCOUNT_MAX: usize = 100;
+/// Aliases.
+pub const ALIASES_MAX: usize = 10_000;
+/// Members of one alias.
+pub const ALIAS_MEMBERS_MAX: usize = 1_000;
+/// Aliases inside aliases.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Accounts that one recipient can lead to.
+pub const ALIAS_EXPANSION_MAX: usize = 1_000;
+/// Accounts one message may be delivered to, after every alias is expanded.
+pub const DELIVERIES_PER_MESSAGE_MAX: usize = 2_000;
+
+// ---- Store ----
+
+/// Octets of a body kept in memory; a larger one goes to a temporary file.
+pub const BODY_MEMORY_OCTETS_MAX: usize = 256 * 1024;
+/// Octets of bodies kept in memory, all sessions together.
+pub const BODY_MEMORY_TOTAL_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Octets of a stored slice of a body.
+pub const BODY_SLICE_OCTETS: usize = 128 * 1024;
+/// Octets of one session's body that may wait for the store thread to write them to its temporary file.
+pub const SPOOL_WAITING_OCTETS_MAX: usize = 512 * 1024;
+/// Requests waiting for the store thread.
+pub const STORE_QUEUE_MAX: usize = 1_024;
+/// Messages synced together at the most.
+pub const GROUP_MESSAGES_MAX: usize = 256;
+/// Octets written in one synced group at the most.
+pub const GROUP_OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// Time the store may take for a commit before the server gives up and restarts.
+pub const STORE_MS_MAX: u64 = 10_000;
+/// Octets of free disk that stay free, by default.
+pub const DISK_RESERVE_OCTETS_DEFAULT: u64 = 256 * MIB;
+/// Octets of block cache.
+pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
+/// Octets of one memtable.
+pub const STORE_MEMTABLE_OCTETS: u64 = 8 * MIB;
+/// Octets of journals that trigger a flush.
+pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
+/// Octets of write buffers above which no new mail is taken.
+pub const STORE_WRITE_BUFFER_OCTETS_MAX: u64 = 48 * MIB;
+/// Threads of the store that flush and compact.
+pub const STORE_WORKERS: usize = 2;
+/// Rows of a list that one answer of the store carries.
+pub const LIST_ROWS_PER_PAGE: usize = 500;
+
+// ---- Log ----
+
+/// Octets of a log line with its line feed.
+pub const LOG_LINE_OCTETS_MAX: usize = 512;
+/// Characters of a login name in a log line.
+pub const LOG_LOGIN_CHARS_MAX: usize = 64;
+/// Octets of lines waiting for standard error.
+pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
+/// Octets a minute of lines about hostile events.
+pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
+/// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
+pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;

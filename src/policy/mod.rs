@@ -1,0 +1,5 @@
+//! Facts in, verdict with reason out: short, total functions.
+
+pub mod admission;
+pub mod recipient;
+pub mod sender;

@@ -1,0 +1,1 @@
+//! Computes argon2id for the loop: a process with one thread, no files, no network.

@@ -1,0 +1,1 @@
+//! The loop: one thread that decides.

@@ -1,0 +1,77 @@
+//! A counter and a log line in one value.
+
+use crate::auth::verdict::{LoginVerdict, Refusal};
+use crate::contract::{Cause, PeerFacts};
+use crate::types::MailId;
+
+/// Something worth counting that a session saw. Who the peer is ([`PeerFacts`]) is added by whoever renders it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A login was decided.
+    Login {
+        /// `PLAIN` or `LOGIN`.
+        mechanism: &'static str,
+        /// The login name as sent, cut to what a log line shows; escaped when rendered.
+        login: String,
+        /// How it ended.
+        verdict: LoginVerdict,
+    },
+    /// A message is durable.
+    Accepted {
+        /// Its id.
+        id: MailId,
+        /// Octets of the body.
+        octets: u64,
+        /// Copies.
+        deliveries: usize,
+        /// The envelope sender as written; escaped when rendered.
+        sender: String,
+    },
+    /// A recipient was refused.
+    RecipientRefused {
+        /// The recipient as written; escaped when rendered.
+        recipient: String,
+        /// Which outcome of the lookup.
+        reason: &'static str,
+        /// The reply code.
+        code: u16,
+    },
+    /// A message was refused after its data, or could not be kept.
+    MessageRefused {
+        /// Which rule.
+        reason: &'static str,
+        /// The reply code.
+        code: u16,
+    },
+    /// TLS is up.
+    Encrypted,
+    /// The session is over. Logged when something was refused in it or a limit closed it; counted always.
+    Closed {
+        /// Why.
+        cause: Cause,
+        /// Commands refused.
+        errors: u32,
+        /// The first offence, by name; empty if there was none.
+        offence: &'static str,
+    },
+}
+
+/// A refusal's name, or another word for how a login ended.
+#[must_use]
+pub fn login_reason(verdict: LoginVerdict) -> &'static str {
+    match verdict {
+        LoginVerdict::Accepted(_) => "ok",
+        LoginVerdict::Refused(refusal) => Refusal::name(refusal),
+        LoginVerdict::Disabled(_) => "disabled",
+        LoginVerdict::Unavailable(why) => why.name(),
+    }
+}
+
+/// A note and the peer it is about: what `telemetry` renders and counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// The peer.
+    pub peer: PeerFacts,
+    /// The event.
+    pub note: Note,
+}
