@@ -123,6 +123,8 @@ pub const ARGON2_TAG_OCTETS: usize = 32;
 pub const PASSWORD_OCTETS_MAX: usize = 1_024;
 /// Characters of a password an account may be given.
 pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Octets of the PHC string of a password hash.
+pub const PHC_OCTETS_MAX: usize = 256;
 /// Octets of a login name that are looked at; a longer one is malformed.
 pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
 /// Password checks waiting for the hash worker.
