@@ -15,7 +15,10 @@
     clippy::get_unwrap
 )]
 
+mod common;
 pub mod lookup;
+pub mod password;
+pub mod phc;
 pub mod sasl;
 pub mod verdict;
 pub mod verifier;
