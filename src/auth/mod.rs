@@ -19,6 +19,7 @@ mod common;
 pub mod lookup;
 pub mod password;
 pub mod phc;
+mod queue;
 pub mod sasl;
 pub mod verdict;
 pub mod verifier;
