@@ -140,6 +140,21 @@ pub const ARGON2_LANES: u32 = 1;
 pub const ARGON2_SALT_OCTETS: usize = 16;
 /// Octets of an argon2id tag.
 pub const ARGON2_TAG_OCTETS: usize = 32;
+/// Largest argon2id memory in KiB that a stored hash may ask for.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 64 * 1024;
+/// Most argon2id passes that a stored hash may ask for.
+pub const ARGON2_PASSES_MAX: u32 = 8;
+/// Most argon2id lanes that a stored hash may ask for.
+pub const ARGON2_LANES_MAX: u32 = 4;
+/// Fewest octets of a stored hash's salt (RFC 9106 section 3.1).
+pub const ARGON2_SALT_OCTETS_MIN: usize = 8;
+/// Most octets of a stored hash's salt.
+pub const ARGON2_SALT_OCTETS_MAX: usize = 64;
+/// Fewest octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MIN: usize = 16;
+/// Most octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MAX: usize = 64;
+const _: () = assert!(ARGON2_MEMORY_KIB <= ARGON2_MEMORY_KIB_MAX && ARGON2_PASSES <= ARGON2_PASSES_MAX);
 /// Octets of a password; a longer one is refused like a wrong one, with the same work.
 pub const PASSWORD_OCTETS_MAX: usize = 1_024;
 /// Characters of a password an account may be given.
