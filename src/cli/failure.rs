@@ -68,10 +68,12 @@ impl Failure {
     /// nor forbidden.
     #[must_use]
     pub fn of_path(other: Exit, doing: &str, path: &Path, error: &io::Error) -> Self {
-        let exit = match error.kind() {
-            io::ErrorKind::PermissionDenied => Exit::Permission,
-            io::ErrorKind::NotFound if other == Exit::Io => Exit::NoInput,
-            _ => other,
+        let exit = if error.kind() == io::ErrorKind::PermissionDenied {
+            Exit::Permission
+        } else if error.kind() == io::ErrorKind::NotFound && other == Exit::Io {
+            Exit::NoInput
+        } else {
+            other
         };
         Self::new(exit, format!("cannot {doing} {}: {}", path.display(), reason(error)))
     }
