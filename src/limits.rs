@@ -90,8 +90,8 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 pub const HANDSHAKES_PER_TURN: usize = 8;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
 pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
-/// Listeners that may be configured; their descriptors travel in one message, which takes some 250.
-pub const LISTENERS_MAX: usize = 64;
+/// Listeners that may be configured: their descriptors travel in one message.
+pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.
 pub const LISTEN_BACKLOG: i32 = 1_024;
 /// Time the server waits for running transactions when it is asked to stop.
@@ -112,9 +112,10 @@ pub const CONTROL_ANSWER_MS_MAX: u64 = 30_000;
 /// Time the command line tries again while a server is just starting or stopping.
 pub const CONTROL_RETRY_MS_MAX: u64 = 5_000;
 /// Octets of a configuration file.
-pub const CONFIG_OCTETS_MAX: u64 = MIB;
-/// Octets of a file with a certificate chain or a key.
-pub const PEM_OCTETS_MAX: u64 = MIB;
+pub const CONFIG_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a file with a certificate chain or a key. Both travel in one frame, where a line end takes two octets.
+pub const PEM_OCTETS_MAX: usize = 192 * 1024;
+const _: () = assert!(4 * PEM_OCTETS_MAX < CHANNEL_FRAME_OCTETS_MAX);
 
 // ---- Parent and children ----
 

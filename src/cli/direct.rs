@@ -3,10 +3,11 @@
 use super::access::Intent;
 use super::failure::{Exit, Failure};
 use super::output::{output_failure, tell};
-use super::shim;
 use crate::control::{MessageRow, Refusal, Request, Response};
 use crate::directory::{Account, Change, Directory, plan};
 use crate::limits::LIST_ROWS_PER_PAGE;
+use crate::store::fjall::FjallStore;
+use crate::store::place::OpenMode;
 use crate::store::{MessageRecord, Operation, Store, StoreError};
 use crate::types::{AccountId, Address, Uid};
 use std::fmt;
@@ -29,20 +30,20 @@ impl fmt::Debug for Direct {
 }
 
 impl Direct {
-    /// Opens the store. Opened for reading, no file is changed.
+    /// Opens the store. Opened for reading, nothing is made, repaired or removed.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn open(dir: &Path, intent: Intent) -> Result<Self, StoreError> {
-        let may_write = match intent {
-            Intent::Read => false,
-            Intent::Write | Intent::Create => true,
+        let mode = match intent {
+            Intent::Read => OpenMode::Read,
+            Intent::Write | Intent::Create => OpenMode::Write,
         };
-        let (store, report) = shim::open_store(dir, may_write)?;
-        if let Some(report) = report {
-            tell(&report);
+        let (store, report) = FjallStore::open(dir, mode)?;
+        if let Some(torn) = report.torn {
+            tell(&format!("warning: {torn}"));
         }
-        Self::over(dir, store)
+        Self::over(dir, Box::new(store))
     }
 
     /// Works on a store that is open.
@@ -100,7 +101,7 @@ impl Direct {
             self.store.commit(&[Operation::Change(changes)]).map_err(|error| self.failure(&error))?;
             self.directory = after;
             // What a removed account leaves is cleared now; if that fails the next opening goes on with it.
-            shim::tidy(&mut *self.store);
+            while self.store.tidy().unwrap_or(false) {}
         }
         Ok(Response::Changed { anything, warnings })
     }

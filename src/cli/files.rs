@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Of the operating system, or that it is too large or not UTF-8.
-pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
+pub fn read_text(path: &Path, max: usize) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(max.saturating_add(1)).read_to_string(&mut text)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > max {
+    let most = u64::try_from(max.saturating_add(1)).unwrap_or(u64::MAX);
+    File::open(path)?.take(most).read_to_string(&mut text)?;
+    if text.len() > max {
         return Err(io::Error::other(format!("it is larger than {max} octets")));
     }
     Ok(text)

@@ -9,6 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+/// Longest path of a Unix socket (unix(7), `sun_path` less its NUL): no server has one that is longer.
+const SOCKET_PATH_OCTETS_MAX: usize = 107;
+
 /// A connection to a running server.
 #[derive(Debug)]
 pub struct Remote {
@@ -22,7 +25,10 @@ impl Remote {
     /// When one may listen and we may not ask.
     pub fn connect(dir: &Path) -> Result<Option<Self>, Failure> {
         let path = dir.join(SOCKET_NAME);
-        let stream = match connect_to(&path) {
+        if path.as_os_str().len() > SOCKET_PATH_OCTETS_MAX {
+            return Ok(None);
+        }
+        let stream = match UnixStream::connect(&path) {
             Ok(stream) => stream,
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
@@ -93,20 +99,6 @@ impl Remote {
         }
         out.flush().map_err(|error| output_failure(&error))
     }
-}
-
-/// Connects to a socket whose path may be longer than an address of the kind can be (107 octets): then by
-/// way of its open directory.
-fn connect_to(path: &Path) -> io::Result<UnixStream> {
-    const ADDRESS_OCTETS_MAX: usize = 107;
-    if path.as_os_str().len() <= ADDRESS_OCTETS_MAX {
-        return UnixStream::connect(path);
-    }
-    use rustix::fs::{Mode, OFlags};
-    use std::os::fd::AsRawFd;
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let dir = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET_NAME}", dir.as_raw_fd()))
 }
 
 fn lost(error: &io::Error) -> Failure {
