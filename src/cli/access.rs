@@ -4,6 +4,7 @@
 
 use super::direct::Direct;
 use super::failure::{Exit, Failure};
+use super::place::Begin;
 use super::remote::Remote;
 use super::{identity, place};
 use crate::control::{Request, Response};
@@ -20,8 +21,8 @@ pub enum Intent {
     Read,
     /// Change what is there.
     Write,
-    /// Change it, and make it if it is not there.
-    Create,
+    /// Change it, and begin it if it is not there.
+    Create(Begin),
 }
 
 /// The way to the data.
@@ -43,8 +44,8 @@ impl Access {
         identity::become_owner_of(dir)?;
         match intent {
             Intent::Read | Intent::Write => place::must_be_ours(dir)?,
-            Intent::Create => {
-                if place::make(dir)? {
+            Intent::Create(begin) => {
+                if place::make(dir, begin)? {
                     super::output::tell(&format!("{} is a new data directory", dir.display()));
                 }
             }

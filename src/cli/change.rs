@@ -5,6 +5,7 @@ use super::arguments::PasswordFrom;
 use super::failure::{Exit, Failure};
 use super::output::tell;
 use super::password;
+use super::place::Begin;
 use crate::control::{Request, Response};
 use crate::directory::plan;
 use crate::types::Address;
@@ -14,10 +15,10 @@ use std::path::Path;
 ///
 /// # Errors
 /// When it cannot be done.
-pub fn change(dir: &Path, request: plan::Request) -> Result<(), Failure> {
+pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Failure> {
     // Everything else is refused without a domain, so only this begins a directory.
     let intent = match request {
-        plan::Request::DomainAdd(_) => Intent::Create,
+        plan::Request::DomainAdd(_) => Intent::Create(begin),
         plan::Request::DomainRemove(_)
         | plan::Request::DomainCatchAll(..)
         | plan::Request::AccountAdd(..)
@@ -56,7 +57,7 @@ pub fn account_add(dir: &Path, address: Address, from: PasswordFrom) -> Result<(
         None => None,
     };
     let has_password = hash.is_some();
-    change(dir, plan::Request::AccountAdd(address.clone(), hash))?;
+    change(dir, Begin::OnEmptyGround, plan::Request::AccountAdd(address.clone(), hash))?;
     if !has_password {
         tell(&format!(
             "{address} has no password, so nobody can log in with it: give it one with \
@@ -78,5 +79,5 @@ pub fn account_passwd(dir: &Path, address: Address, from: PasswordFrom) -> Resul
         ));
     };
     let hash = password::hash(&password, &address)?;
-    change(dir, plan::Request::AccountPassword(address, hash))
+    change(dir, Begin::OnEmptyGround, plan::Request::AccountPassword(address, hash))
 }

@@ -37,7 +37,7 @@ impl Direct {
     pub fn open(dir: &Path, intent: Intent) -> Result<Self, StoreError> {
         let mode = match intent {
             Intent::Read => OpenMode::Read,
-            Intent::Write | Intent::Create => OpenMode::Write,
+            Intent::Write | Intent::Create(_) => OpenMode::Write,
         };
         let (store, report) = FjallStore::open(dir, mode)?;
         if let Some(torn) = report.torn {
@@ -138,9 +138,12 @@ impl Direct {
     }
 
     fn list(&mut self, id: AccountId, after: Uid) -> Result<Response, Failure> {
-        let records = self.store.list(id, after, LIST_ROWS_PER_PAGE).map_err(|error| self.failure(&error))?;
-        let more = records.len() >= LIST_ROWS_PER_PAGE;
-        Ok(Response::Messages { rows: records.iter().map(row).collect(), more })
+        // One more than shown says whether there are more.
+        let asked = LIST_ROWS_PER_PAGE.saturating_add(1);
+        let records = self.store.list(id, after, asked).map_err(|error| self.failure(&error))?;
+        let more = records.len() > LIST_ROWS_PER_PAGE;
+        let rows = records.iter().take(LIST_ROWS_PER_PAGE).map(row).collect();
+        Ok(Response::Messages { rows, more })
     }
 
     fn announce(&mut self, address: &Address, id: AccountId, uid: Uid) -> Result<Response, Failure> {

@@ -7,6 +7,7 @@ use super::access::{Access, Intent};
 use super::direct::Direct;
 use super::failure::{Exit, Failure};
 use super::output::write_out;
+use super::place::Begin;
 use super::{files, identity, password, place, shim};
 use crate::config::checked::{Bases, Config};
 use crate::config::{self};
@@ -39,7 +40,7 @@ pub fn localserve(dir: &Path, port_base: u16, settings: &[String]) -> Result<Exi
         .map_err(|error| Failure::of_path(Exit::Io, "find the directory", dir, &error))?;
     // Before anything is made: a wrong setting leaves nothing behind.
     let (config, written) = configuration(&dir, port_base, settings)?;
-    place::make(&dir)?;
+    place::make(&dir, Begin::OnEmptyGround)?;
     identity::become_owner_of(&dir)?;
     let account = prepare(&dir)?;
     make_certificate(&dir.join(TLS_DIR))?;
@@ -98,7 +99,7 @@ enum Me {
 
 /// Makes domain and account if the directory was never used, and finds out what there is to tell.
 fn prepare(dir: &Path) -> Result<Me, Failure> {
-    let mut store = match Access::open(dir, Intent::Create)? {
+    let mut store = match Access::open(dir, Intent::Create(Begin::OnEmptyGround))? {
         Access::Direct(store) => store,
         Access::Running(_) => {
             return Err(Failure::new(

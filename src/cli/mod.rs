@@ -22,10 +22,10 @@ pub mod serve;
 mod shim;
 pub mod spec;
 
-use arguments::{Command, DataCommand};
+use arguments::{Command, DataCommand, Place};
 use failure::Failure;
+use place::Begin;
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs a command line; the first argument is the program's name.
@@ -46,14 +46,15 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
         Command::ServeChild => return Ok(shim::serve_child()),
         Command::HashWorkerChild => return Ok(shim::hash_worker_child()),
-        Command::Data(place, command) => obey_about_data(&place::data_dir(&place)?, command)?,
+        Command::Data(place, command) => obey_about_data(&place, command)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn obey_about_data(dir: &Path, command: DataCommand) -> Result<(), Failure> {
+fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
+    let dir = &place::data_dir(place)?;
     match command {
-        DataCommand::Change(request) => change::change(dir, request),
+        DataCommand::Change(request) => change::change(dir, Begin::at(place), request),
         DataCommand::AccountAdd(address, from) => change::account_add(dir, address, from),
         DataCommand::AccountPasswd(address, from) => change::account_passwd(dir, address, from),
         DataCommand::DomainList(form) => list::domains(dir, form),

@@ -104,13 +104,16 @@ fn utf8(octets: &[u8]) -> Result<Password, Failure> {
 }
 
 fn ask_twice(login: &Address) -> Result<Password, Failure> {
-    let first = ask(&format!("Password for {login}: "))?;
+    let stdin = io::stdin();
+    // For both, so that what is typed between them is not shown either.
+    let quiet = Quiet::start(&stdin).map_err(|error| terminal_failure(&error.into()))?;
+    let first = ask(&quiet, &format!("Password for {login}: "))?;
     if first.is_empty() {
         return Err(Failure::new(Exit::Data, "no password was typed, and nothing was changed"));
     }
     // Before it has to be typed again for nothing.
     password::check(&first, login).map_err(|rule| Failure::new(Exit::Data, rule.to_string()))?;
-    let second = ask("The same again: ")?;
+    let second = ask(&quiet, "The same again: ")?;
     if first == second {
         Ok(first)
     } else {
@@ -119,22 +122,19 @@ fn ask_twice(login: &Address) -> Result<Password, Failure> {
 }
 
 /// Asks for one line that is not shown.
-fn ask(prompt: &str) -> Result<Password, Failure> {
-    let stdin = io::stdin();
-    let failed = |error: io::Error| {
-        Failure::new(Exit::Io, format!("cannot read from the terminal: {}", reason(&error)))
-    };
+fn ask(quiet: &Quiet<'_>, prompt: &str) -> Result<Password, Failure> {
     let _ = io::stderr().write_all(prompt.as_bytes());
-    let quiet = Quiet::start(&stdin).map_err(|error| failed(error.into()))?;
-    // Unbuffered: what is typed ahead belongs to whoever reads next.
-    let typed = type_line(&quiet.before, &mut Unbuffered(&stdin)).map_err(failed);
-    drop(quiet);
+    let typed = type_line(&quiet.before, &mut Unbuffered(quiet.terminal));
     let _ = io::stderr().write_all(b"\n");
-    match typed? {
+    match typed.map_err(|error| terminal_failure(&error))? {
         Typed::Line(line) => utf8(&line),
         Typed::TooLong => Err(too_long()),
         Typed::GivenUp => Err(Failure::new(Exit::Data, "given up, and nothing was changed")),
     }
+}
+
+fn terminal_failure(error: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot read from the terminal: {}", reason(error)))
 }
 
 /// The terminal without echo, signals and line editing, until dropped. Keys that would end the process arrive

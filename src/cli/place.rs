@@ -13,6 +13,26 @@ pub const DIR_VARIABLE: &str = "GATEPOST_DIR";
 /// What the store calls its own directory in the data directory.
 pub const STORE_NAME: &str = "store";
 
+/// Where a data directory may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Wherever it was said: a configuration file names the place.
+    Anywhere,
+    /// In a directory that is empty or not there: a path on a command line may be a slip.
+    OnEmptyGround,
+}
+
+impl Begin {
+    /// What is right for a place.
+    #[must_use]
+    pub fn at(place: &Place) -> Self {
+        match place {
+            Place::Config(_) => Self::Anywhere,
+            Place::Dir(_) | Place::Unsaid => Self::OnEmptyGround,
+        }
+    }
+}
+
 /// The data directory.
 ///
 /// # Errors
@@ -55,17 +75,27 @@ pub fn must_be_ours(dir: &Path) -> Result<(), Failure> {
 /// Makes a data directory that only its owner can enter, unless it is there. True if it was made.
 ///
 /// # Errors
-/// When it cannot be made; the directory it is in must be there.
-pub fn make(dir: &Path) -> Result<bool, Failure> {
+/// When it cannot be made (the directory it is in must be there), or what is there is no place for it.
+pub fn make(dir: &Path, begin: Begin) -> Result<bool, Failure> {
     match std::fs::DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let is_dir = std::fs::metadata(dir).is_ok_and(|metadata| metadata.is_dir());
-            if is_dir {
-                return Ok(false);
-            }
-            Err(Failure::new(Exit::CannotCreate, format!("{} is there and is no directory", dir.display())))
-        }
-        Err(error) => Err(Failure::of_path(Exit::CannotCreate, "make the directory", dir, &error)),
+        Ok(()) => return Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(Failure::of_path(Exit::CannotCreate, "make the directory", dir, &error)),
     }
+    let entries = std::fs::read_dir(dir)
+        .map_err(|error| Failure::of_path(Exit::CannotCreate, "use as a data directory", dir, &error))?;
+    let names: Vec<std::ffi::OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    // A store that is still being made is called `store.new`; a file system of its own has `lost+found`.
+    let is_empty_ground = names.iter().all(|name| name == "store.new" || name == "lost+found");
+    let is_ours = names.iter().any(|name| name == STORE_NAME || name == SOCKET_NAME);
+    if is_ours || is_empty_ground || begin == Begin::Anywhere {
+        return Ok(false);
+    }
+    Err(Failure::new(
+        Exit::CannotCreate,
+        format!(
+            "{} is not empty and not a data directory of gatepost: give one that is empty or not there yet",
+            dir.display()
+        ),
+    ))
 }
