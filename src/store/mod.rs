@@ -140,4 +140,13 @@ pub trait Store: Send {
 
     /// Octets of write buffers not yet flushed; intake stops above a ceiling.
     fn write_buffer_octets(&self) -> u64;
+
+    /// One bounded step of what can be done while nothing is asked. Returns whether there is more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn tidy(&mut self) -> Result<bool, StoreError>;
+
+    /// Whether so much waits to be flushed that no new mail should be committed now.
+    fn intake_must_wait(&self) -> bool;
 }
