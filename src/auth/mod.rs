@@ -16,5 +16,6 @@
 )]
 
 pub mod lookup;
+pub mod sasl;
 pub mod verdict;
 pub mod verifier;

@@ -135,12 +135,8 @@ fn members_of(
                         found.insert(id);
                     }
                 }
-                Some((Target::Alias, key)) => {
-                    if seen.insert(key.clone()) {
-                        next.push(key);
-                    }
-                }
-                None => {}
+                Some((Target::Alias, key)) if seen.insert(key.clone()) => next.push(key),
+                Some((Target::Alias, _)) | None => {}
             }
         }
     }
