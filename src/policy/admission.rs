@@ -265,13 +265,13 @@ mod tests {
         let mut here: Vec<(SessionId, IpAddr)> = Vec::new();
         for id in 0..2_000 {
             if chance.below(2) == 0 && !here.is_empty() {
-                let index = chance.below(here.len() as u64) as usize;
+                let index = usize::try_from(chance.u64()).unwrap() % here.len();
                 let (session, address) = here.swap_remove(index);
                 admission.leave(session, address);
                 // Leaving twice changes nothing.
                 admission.leave(session, address);
             } else {
-                let address = IpAddr::from([192, 0, chance.below(3) as u8, chance.below(4) as u8]);
+                let address = IpAddr::from([192, 0, chance.octets()[0] % 3, chance.octets()[0] % 4]);
                 admission.enter(SessionId(id), address);
                 here.push((SessionId(id), address));
             }

@@ -159,12 +159,6 @@ impl Connection {
         self.state == State::Gone
     }
 
-    /// Whether a transaction or an answer of the store is under way, so that a leaving server waits.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.committing || (self.state == State::Talking && self.session.in_transaction())
-    }
-
     /// Since when it has been idle; `None` if it may not be sent away for a stranger.
     #[must_use]
     pub fn idle_since(&self) -> Option<Moment> {
@@ -179,8 +173,8 @@ impl Connection {
     /// Whether the session waits for its peer, and has been doing so since before `since`.
     #[must_use]
     pub fn is_silent_since(&self, since: Moment) -> bool {
-        self.deadlines.idle_is_armed()
-            && self.state == State::Talking
+        self.state == State::Talking
+            && self.session.wants_read()
             && !self.session.is_authenticated()
             && self.active <= since
     }
@@ -271,17 +265,17 @@ impl Connection {
         }
     }
 
-    /// Sends the peer away with 421 where it can hear that, and drops the connection at once: its place is
-    /// needed.
+    /// Sends the peer away with 421 where it can hear that, and drops the connection at once.
     pub fn turn_out(&mut self, cause: Cause, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
         if self.state == State::Talking {
-            Reply::new(421, Enhanced(4, 3, 2), "Too many connections, try again later")
-                .encode(self.wire.output_mut());
-            self.wire.say_goodbye();
+            let mut actions = Actions::new();
+            self.session.end(desk.now, cause, &mut actions);
+            self.carry_out(actions, desk, deeds);
             // It is gone either way.
             let _ = self.wire.flush();
         }
         self.end(cause, desk, deeds);
+        self.state = State::Gone;
     }
 
     /// What remains to be done after a panic was caught in here: say so, if that is still possible.
@@ -552,26 +546,9 @@ impl Connection {
         self.wire.say_goodbye();
     }
 
-    /// The connection ends for a reason the session cannot know. It is told that its peer closed, so that
-    /// its note says what it saw; the note gets the true cause.
+    /// The connection ends for a reason the session cannot know, without another word.
     fn end(&mut self, cause: Cause, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
-        if !self.noted_end {
-            let mut actions = Actions::new();
-            self.session.step(desk.now, Event::PeerClosed, &mut actions);
-            let closed = actions.take().into_iter().find_map(|action| match action {
-                Action::Note(Note::Closed { errors, offence, .. }) => Some((errors, offence)),
-                Action::Say(_)
-                | Action::Ask(..)
-                | Action::Keep(_)
-                | Action::Forget
-                | Action::StartTls
-                | Action::Arm(..)
-                | Action::Note(_)
-                | Action::Close(_) => None,
-            });
-            let (errors, offence) = closed.unwrap_or((0, ""));
-            self.note(Note::Closed { cause, errors, offence }, deeds);
-        }
+        self.note(self.session.closed_note(cause), deeds);
         if cause == Cause::TlsFailed {
             // The alert that says why is still to be sent.
             self.begin_close(desk.now);

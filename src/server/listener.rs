@@ -3,7 +3,7 @@
 
 use crate::contract::Listener;
 use crate::limits::ACCEPT_RETRY_MS;
-use crate::types::{Moment, Reply};
+use crate::types::{Enhanced, Moment, Reply};
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 use std::fs::File;
@@ -126,7 +126,7 @@ impl Door {
         if let Ok((mut stream, _)) = away {
             if speaks_plainly(self.kind) {
                 // A socket just accepted has room for one line; if not, closing says enough.
-                let _ = stream.write(&too_many(Reply::new(421, crate::types::Enhanced(4, 3, 2), TOO_MANY)));
+                let _ = stream.write(&as_octets(&Reply::new(421, Enhanced(4, 3, 2), TOO_MANY)));
             }
             drop(stream);
             *spare = Spare::new();
@@ -151,7 +151,7 @@ pub fn speaks_plainly(kind: Listener) -> bool {
 
 /// A reply as octets.
 #[must_use]
-pub fn too_many(reply: Reply) -> Vec<u8> {
+pub fn as_octets(reply: &Reply) -> Vec<u8> {
     let mut octets = Vec::new();
     reply.encode(&mut octets);
     octets

@@ -103,7 +103,7 @@ mod tests {
         let dir = std::env::temp_dir();
         for make in [unnamed_file, named_file] {
             let mut spool = Spool { file: Some(make(&dir).unwrap()), octets: 0, failed: None };
-            let octets: Vec<u8> = (0..BODY_SLICE_OCTETS + 10).map(|index| (index % 251) as u8).collect();
+            let octets: Vec<u8> = (0..=250).cycle().take(BODY_SLICE_OCTETS + 10).collect();
             spool.append(&octets[..1_000]);
             spool.append(&octets[1_000..]);
             assert_eq!(spool.octets(), octets.len() as u64);

@@ -50,12 +50,6 @@ impl Deadlines {
         *self.slot(which) = at;
     }
 
-    /// Whether the session's idle deadline is armed.
-    #[must_use]
-    pub fn idle_is_armed(&self) -> bool {
-        self.idle.is_some()
-    }
-
     /// Takes one deadline that has passed; it is disarmed.
     pub fn take_due(&mut self, now: Moment) -> Option<Deadline> {
         Deadline::ALL.into_iter().find(|which| self.slot(*which).take_if(|at| *at <= now).is_some())
@@ -196,8 +190,8 @@ mod tests {
             for one in &all {
                 assert!(one.earliest().is_none_or(|at| at > now), "a deadline was missed");
             }
-            let key = chance.below(20) as usize;
-            let which = Deadline::ALL[chance.below(4) as usize];
+            let key = usize::try_from(chance.below(20)).unwrap();
+            let which = Deadline::ALL[usize::try_from(chance.below(4)).unwrap()];
             let at = (chance.below(4) != 0).then(|| now.plus_ms(1 + chance.below(50)));
             all[key].arm(which, at);
             timers.follow(key, &mut all[key]);
