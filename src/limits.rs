@@ -234,6 +234,26 @@ pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
 pub const STORE_WRITE_BUFFER_OCTETS_MAX: u64 = 48 * MIB;
 /// Threads of the store that flush and compact.
 pub const STORE_WORKERS: usize = 2;
+/// Octets of free disk below which the store takes no mail whatever is configured: its flushes and
+/// compactions write beside what they replace, and a write that finds the disk full ends the process.
+pub const STORE_DISK_FLOOR_OCTETS: u64 = 64 * MIB;
+const _: () = assert!(STORE_DISK_FLOOR_OCTETS < DISK_RESERVE_OCTETS_DEFAULT);
+/// Table and blob files the store keeps open.
+pub const STORE_CACHED_FILES: usize = 128;
+/// Memtables of one keyspace waiting for their flush from which no new mail is taken; with one more a
+/// commit would sleep in steps of 100 ms.
+pub const STORE_SEALED_MEMTABLES_HIGH: usize = 3;
+/// Sorted runs in level 0 of one keyspace from which no new mail is taken; a commit is slowed down at 20
+/// and sleeps at 30.
+pub const STORE_LEVEL0_RUNS_HIGH: usize = 20;
+/// Records of a removed account that one step of tidying removes.
+pub const TIDY_RECORDS_PER_STEP: usize = 256;
+/// Slices of bodies after which a step of tidying takes no further record.
+pub const TIDY_SLICES_PER_STEP: usize = 1_024;
+/// Slices removed in one batch when a body is given up.
+pub const DROP_SLICES_PER_BATCH: usize = 256;
+/// Octets read at once from a journal that is checked.
+pub const JOURNAL_READ_OCTETS: usize = 64 * 1024;
 /// Rows of a list that one answer of the store carries.
 pub const LIST_ROWS_PER_PAGE: usize = 500;
 

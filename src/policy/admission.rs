@@ -94,11 +94,7 @@ impl Admission {
     ///
     /// `idle_since` says since when a session has been idle, or `None` for one that may not be sent away:
     /// it has authenticated, or the store is about to answer it.
-    pub fn consider(
-        &self,
-        address: IpAddr,
-        idle_since: impl Fn(SessionId) -> Option<Moment>,
-    ) -> Admitted {
+    pub fn consider(&self, address: IpAddr, idle_since: impl Fn(SessionId) -> Option<Moment>) -> Admitted {
         let net = self.nets.get(&Prefix::net(address)).map_or(0, BTreeSet::len);
         if self.hosts.get(&Prefix::host(address)).copied().unwrap_or(0) >= self.ceilings.per_host {
             return Admitted::HostFull;

@@ -357,9 +357,9 @@ impl Connection {
             return None;
         }
         if self.wire.tls().is_some() {
-            return self.take_decrypted(desk, deeds).or_else(|| {
-                (!rest.is_empty()).then(|| self.decrypt(rest, desk, deeds))
-            });
+            return self
+                .take_decrypted(desk, deeds)
+                .or_else(|| (!rest.is_empty()).then(|| self.decrypt(rest, desk, deeds)));
         }
         if rest.is_empty() {
             return None;

@@ -13,6 +13,7 @@ use crate::limits::{
     CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, CONTROL_REQUEST_OCTETS_MAX, LIST_ROWS_PER_PAGE,
 };
 use crate::store::{MessageRecord, StoreError};
+use crate::telemetry::line::Line;
 use crate::types::{AccountId, Address, MailId, Moment};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -158,7 +159,8 @@ impl ControlServer {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     if error.kind() != ErrorKind::WouldBlock {
-                        log::warn!("event=control-accept-failed reason=\"{error}\"");
+                        let line = Line::new("control-accept-failed").text("reason", &error.to_string());
+                        log::warn!("{}", line.finish());
                     }
                     return;
                 }
@@ -170,7 +172,8 @@ impl ControlServer {
         let own = rustix::process::geteuid();
         let allowed = socket_peercred(&stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root());
         if !allowed {
-            log::warn!("event=control-refused reason=\"not the server's user\"");
+            let line = Line::new("control-refused").text("reason", "neither the server's user nor root");
+            log::warn!("{}", line.finish());
             return;
         }
         self.last_client = self.last_client.saturating_add(1);
@@ -290,7 +293,9 @@ impl ControlServer {
             Err(error) => {
                 return client.refuse(
                     Refusal::Data,
-                    format!("the server does not understand the command ({error}); are both of the same version?"),
+                    format!(
+                        "the server does not understand the command ({error}); are both of the same version?"
+                    ),
                 );
             }
         };
@@ -362,7 +367,7 @@ impl ControlServer {
                 for change in &changes {
                     office.directory.apply(change);
                 }
-                log::info!("event=directory-changed steps={}", changes.len());
+                log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
                 Response::Changed { anything: true, warnings }
             }
             Err(error) => refused(&error),
@@ -440,7 +445,8 @@ impl ControlServer {
                 self.serve(id, office);
             }
             Err(error) => {
-                log::error!("event=message-unreadable mail={} reason=\"{error}\"", show.body);
+                let line = Line::new("message-unreadable").field("mail", show.body);
+                log::error!("{}", line.text("reason", &error.to_string()).finish());
                 self.clients.remove(&id);
             }
         }

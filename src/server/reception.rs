@@ -9,11 +9,10 @@ use super::timers::Deadline;
 use super::turn::Loop;
 use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
-use crate::limits::{
-    ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS,
-};
+use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
 use crate::policy::admission::{Admitted, Prefix};
 use crate::smtp::session::Session;
+use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
 use crate::types::{Enhanced, Moment, Reply, SessionId};
 use mio::Interest;
@@ -68,11 +67,9 @@ impl Loop {
         let now = self.now.moment;
         if self.no_descriptor_told.is_none_or(|told| now.since_ms(told) >= TELL_AGAIN_MS) {
             self.no_descriptor_told = Some(now);
-            log::error!(
-                "event=no-descriptor connections={} reason=\"the limit on open files is reached; connections are \
-                 sent away with 421\"",
-                self.connections.len()
-            );
+            let line = Line::new("no-descriptor").field("connections", self.connections.len());
+            let why = "the limit on open files is reached; who comes now is sent away with 421";
+            log::error!("{}", line.text("reason", why).finish());
         }
     }
 
@@ -115,7 +112,8 @@ impl Loop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let stream = connection.wire_mut().stream_mut();
         if let Err(error) = self.registry().register(stream, Self::token(key), interest) {
-            log::error!("event=not-registered session={} reason=\"{error}\"", facts.session);
+            let line = Line::new("not-registered").field("session", facts.session);
+            log::error!("{}", line.text("reason", &error.to_string()).finish());
             return;
         }
         self.connections.insert(connection);
@@ -261,7 +259,7 @@ impl Loop {
         }
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
-            log::error!("event=apology-failed session={}", facts.session);
+            log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };

@@ -3,12 +3,16 @@
 
 use super::channel::{Channel, Received, ToParent, ToServer};
 use super::clock::Clock;
-use super::store_thread::{self, Opened, Opener, Opening, StoreThread, WakerSlot};
+use super::log_thread;
+use super::store_thread::{self, Opened, Opener, StoreThread, WakerSlot};
 use super::tls;
 use super::turn::{Ending, Loop, Parts};
 use crate::config::checked::Config;
 use crate::limits::{DESCRIPTORS_RESERVED, HEARTBEAT_MS, STORE_OPEN_MS_MAX};
-use crate::store::StoreError;
+use crate::store::fjall::FjallStore;
+use crate::store::place::OpenMode;
+use crate::store::{Store, StoreError};
+use crate::telemetry::line::Line;
 use crate::types::Chance;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
@@ -19,10 +23,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::RecvTimeoutError;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+/// Time for the last log lines.
+const LOG_FLUSH_MS_MAX: u64 = 1_000;
 /// Everything went well.
 const EX_OK: u8 = 0;
 /// Try again later (sysexits).
@@ -51,28 +57,40 @@ impl Failure {
 /// should be started again, 78 when that would not help.
 #[must_use]
 pub fn run() -> ExitCode {
-    std::panic::set_hook(Box::new(|info| {
-        // The payload may hold what a peer sent; the place never does.
-        match info.location() {
-            Some(place) => log::error!("event=panic file={} line={}", place.file(), place.line()),
-            None => log::error!("event=panic"),
-        }
-    }));
+    if let Err(error) = log_thread::init() {
+        log_thread::last_words(Line::new("start-failed").text("reason", &error.to_string()));
+        return ExitCode::from(EX_TEMPFAIL);
+    }
+    let code = run_logged();
+    log_thread::flush(Duration::from_millis(LOG_FLUSH_MS_MAX));
+    ExitCode::from(code)
+}
+
+fn run_logged() -> u8 {
     let channel = match io::stdin().as_fd().try_clone_to_owned() {
         Ok(channel) => channel,
         Err(error) => {
-            log::error!("event=start-failed reason=\"no socket to the parent: {error}\"");
-            return ExitCode::from(EX_TEMPFAIL);
+            let why = format!("standard input is no socket to the parent: {error}");
+            log::error!("{}", Line::new("start-failed").text("reason", &why).finish());
+            return EX_TEMPFAIL;
         }
     };
     let signals = Signals::new([Signal::TERM.as_raw(), Signal::INT.as_raw()]);
-    ExitCode::from(serve(channel, signals.ok(), Box::new(open_store)))
+    serve(channel, signals.ok(), Box::new(open_store))
 }
 
-/// Opens the store for writing.
-fn open_store(dir: &Path) -> Result<Opening, StoreError> {
-    let _ = dir;
-    Err(StoreError::Layout("no store".into()))
+/// Opens the store for writing, and says what was found and mended.
+fn open_store(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
+    let (store, report) = FjallStore::open(dir, OpenMode::Write)?;
+    if let Some(torn) = &report.torn {
+        log::error!("{}", Line::new("store-repaired").text("reason", &torn.to_string()).finish());
+    }
+    let line = Line::new("store-open")
+        .field("created", if report.created { "yes" } else { "no" })
+        .field("unfinished-bodies-removed", report.unfinished_bodies)
+        .field("removed-accounts-to-empty", report.accounts_to_empty);
+    log::info!("{}", line.finish());
+    Ok(Box::new(store))
 }
 
 /// The same over any socket, signals and store. A panic in what all connections share ends it with 75.
@@ -85,7 +103,7 @@ pub fn serve(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> u8 {
         Ok(Ending::Clean) => EX_OK,
         Ok(Ending::Again) => EX_TEMPFAIL,
         Err(Failure { code, why }) => {
-            log::error!("event=server-ended code={code} reason=\"{}\"", why.replace('"', "'"));
+            log::error!("{}", Line::new("server-ended").field("code", code).text("reason", &why).finish());
             code
         }
     }
@@ -112,15 +130,10 @@ fn begin(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> Result<End
     };
     raise_descriptors(&mut config);
     let waker = WakerSlot::default();
-    let thread = store_thread::start(
-        config.data_dir.clone(),
-        config.disk_reserve_octets,
-        Arc::clone(&waker),
-        open,
-    )
-    .map_err(Failure::temporary)?;
+    let thread =
+        store_thread::start(config.data_dir.clone(), config.disk_reserve_octets, Arc::clone(&waker), open)
+            .map_err(Failure::temporary)?;
     let Some(opened) = await_opening(&thread, &channel)? else { return Ok(Ending::Clean) };
-    log::info!("event=store-open {}", opened.report);
     let parts =
         Parts { channel, signals, config, tls, sockets, thread, opened, waker, clock: Clock::start() };
     let server = Loop::new(parts, Chance::from_seed(seed()?)).map_err(Failure::config)?;
@@ -201,16 +214,18 @@ fn raise_descriptors(config: &mut Config) {
     if raised > current {
         let new = Rlimit { current: Some(raised), maximum: limit.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, new) {
-            log::warn!("event=descriptors-not-raised wanted={raised} reason=\"{error}\"");
+            let line = Line::new("descriptors-not-raised").field("wanted", raised);
+            log::warn!("{}", line.text("reason", &error.to_string()).finish());
         }
     }
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if have < wanted {
         let fits = have.saturating_sub(DESCRIPTORS_RESERVED).checked_div(2).unwrap_or(0).max(1);
-        log::warn!(
-            "event=connections-lowered configured={connections} now={fits} reason=\"the system allows {have} open \
-             files and {wanted} are needed; raise LimitNOFILE or `ulimit -n`\""
+        let why = format!(
+            "the system allows {have} open files and {wanted} are needed; raise LimitNOFILE or ulimit -n"
         );
+        let line = Line::new("connections-lowered").field("configured", connections).field("now", fits);
+        log::warn!("{}", line.text("reason", &why).finish());
         config.connections_max = usize::try_from(fits).unwrap_or(config.connections_max);
     }
 }

@@ -9,7 +9,8 @@ use crate::limits::{
     BODY_SLICE_OCTETS, GROUP_MESSAGES_MAX, GROUP_OCTETS_MAX, STORE_BEHIND_MS_MAX, STORE_IDLE_MS,
     STORE_QUEUE_MAX,
 };
-use crate::store::{Deliver, MessageRecord, Operation, Store, StoreError};
+use crate::store::{Deliver, MessageRecord, Operation, Store, StoreError, disk};
+use crate::telemetry::line::Line;
 use crate::types::{AccountId, MailId, SessionId, Uid};
 use mio::Waker;
 use std::collections::{BTreeMap, VecDeque};
@@ -112,16 +113,8 @@ impl Gauges {
     }
 }
 
-/// A store just opened, and what is worth a log line about that.
-pub struct Opening {
-    /// The store.
-    pub store: Box<dyn Store>,
-    /// What was found and mended.
-    pub report: String,
-}
-
 /// Opens the store; called in the store thread.
-pub type Opener = Box<dyn FnOnce(&Path) -> Result<Opening, StoreError> + Send>;
+pub type Opener = Box<dyn FnOnce(&Path) -> Result<Box<dyn Store>, StoreError> + Send>;
 
 /// What the loop needs of a store before it begins.
 #[derive(Debug)]
@@ -130,8 +123,6 @@ pub struct Opened {
     pub directory: Directory,
     /// The secret of this installation.
     pub server_key: [u8; 32],
-    /// For the log.
-    pub report: String,
 }
 
 /// The loop's end of the thread.
@@ -195,15 +186,14 @@ pub fn start(
 }
 
 fn prepare(dir: &Path, open: Opener) -> Result<(Box<dyn Store>, Opened), StoreError> {
-    let Opening { store, report } = open(dir)?;
-    let opened = Opened { directory: store.directory()?, server_key: store.server_key(), report };
+    let store = open(dir)?;
+    let opened = Opened { directory: store.directory()?, server_key: store.server_key() };
     Ok((store, opened))
 }
 
-/// Free octets for us on the file system of `dir`. One that cannot be asked counts as full: mail waits
-/// with its sender then, which is safe.
+/// One that cannot be asked counts as full: mail waits with its sender then, which is safe.
 fn free_octets(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    disk::free_octets(dir).unwrap_or(0)
 }
 
 /// Answers on their way; the loop is woken once for all of a round.
@@ -313,6 +303,9 @@ impl<'a> Keeper<'a> {
             self.round()?;
             self.answers.wake();
             self.gauges.step();
+            if self.store.is_poisoned() {
+                return Err(StoreError::Poisoned("a write failed in the background".into()));
+            }
             if idle && self.tidy && !left {
                 self.tidy = match self.store.tidy() {
                     Ok(more) => more,
@@ -402,7 +395,7 @@ impl<'a> Keeper<'a> {
                 Some(spool) => {
                     let length = spool.octets();
                     if let Some(why) = spool.failed() {
-                        log::error!("event=spool-failed mail={} reason=\"{why}\"", commit.id);
+                        spool_failed(commit.id, why);
                         let full = matches!(why, ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
                         let answer = if full { CommitAnswer::DiskFull } else { CommitAnswer::Failed };
                         return self.answers.send(FromStore::Committed(key, answer));
@@ -413,11 +406,8 @@ impl<'a> Keeper<'a> {
             },
         };
         if octets != commit.body_octets {
-            log::error!(
-                "event=body-lost mail={} kept={octets} announced={}",
-                commit.id,
-                commit.body_octets
-            );
+            let line = Line::new("body-lost").field("mail", commit.id).field("kept", octets);
+            log::error!("{}", line.field("announced", commit.body_octets).finish());
             return self.answers.send(FromStore::Committed(key, CommitAnswer::Failed));
         }
         self.jobs.push_back(Job { key, commit, body, slices: 0, done: 0, since: Instant::now() });
@@ -506,7 +496,7 @@ impl<'a> Keeper<'a> {
             let slice = match next_slice(&mut job.body, job.done) {
                 Ok(slice) => slice,
                 Err(error) => {
-                    log::error!("event=spool-failed mail={} reason=\"{}\"", job.commit.id, error.kind());
+                    spool_failed(job.commit.id, error.kind());
                     return Ok(Stepped::No(CommitAnswer::Failed));
                 }
             };
@@ -556,6 +546,11 @@ impl<'a> Keeper<'a> {
         }
         Ok(())
     }
+}
+
+fn spool_failed(mail: MailId, why: ErrorKind) {
+    let line = Line::new("spool-failed").field("mail", mail).text("reason", &why.to_string());
+    log::error!("{}", line.finish());
 }
 
 fn next_slice(body: &mut JobBody, done: u64) -> std::io::Result<Vec<u8>> {

@@ -30,18 +30,23 @@ pub fn server_config(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerC
         .map_err(|error| TlsConfigError(format!("the TLS certificate file is not valid PEM: {error}")))?;
     if chain.is_empty() {
         return Err(TlsConfigError(
-            "the TLS certificate file has no \"BEGIN CERTIFICATE\" block; give the full chain, leaf first".into(),
+            "the TLS certificate file has no \"BEGIN CERTIFICATE\" block; give the full chain, leaf first"
+                .into(),
         ));
     }
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| {
-        TlsConfigError(format!("the TLS key file holds no private key in PEM (PKCS #8, SEC1 or PKCS #1): {error}"))
+        TlsConfigError(format!(
+            "the TLS key file holds no private key in PEM (PKCS #8, SEC1 or PKCS #1): {error}"
+        ))
     })?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|error| TlsConfigError(format!("TLS cannot be set up: {error}")))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| TlsConfigError(format!("the TLS key and certificate cannot be used together: {error}")))?;
+        .map_err(|error| {
+            TlsConfigError(format!("the TLS key and certificate cannot be used together: {error}"))
+        })?;
     // A table of sessions would be memory that strangers fill; a ticket is kept by the peer.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.ticketer = aws_lc_rs::Ticketer::new()

@@ -21,6 +21,7 @@ use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX}
 use crate::policy::admission::{Admission, Ceilings};
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
+use crate::telemetry::line::Line;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -126,11 +127,7 @@ impl Loop {
         let poll = Poll::new()?;
         let registry = poll.registry();
         *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waker::new(registry, Token(WAKER))?);
-        registry.register(
-            &mut SourceFd(&channel.as_fd().as_raw_fd()),
-            Token(PARENT),
-            Interest::READABLE,
-        )?;
+        registry.register(&mut SourceFd(&channel.as_fd().as_raw_fd()), Token(PARENT), Interest::READABLE)?;
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
@@ -216,7 +213,7 @@ impl Loop {
         match ending {
             Ending::Clean => {
                 if !self.store.close(Duration::from_millis(STORE_MS_MAX)) {
-                    log::warn!("event=store-not-closed reason=\"it did not finish in time\"");
+                    log::warn!("{}", Line::new("store-not-closed").finish());
                 }
             }
             // It may hang for ever; nothing is owed to anybody any more.
@@ -296,7 +293,8 @@ impl Loop {
                 Ok(None) => return,
                 Err(error) => {
                     if self.leaving.is_none() && error.kind() != ErrorKind::UnexpectedEof {
-                        log::error!("event=parent-lost reason=\"{error}\"");
+                        let line = Line::new("parent-lost").text("reason", &error.to_string());
+                        log::error!("{}", line.finish());
                     }
                     return self.leave_cleanly();
                 }
@@ -336,7 +334,10 @@ impl Loop {
                 self.worker = Some(link);
                 self.verifier.worker_up(self.now.moment);
             }
-            Err(error) => log::error!("event=worker-not-reached reason=\"{error}\""),
+            Err(error) => {
+                let line = Line::new("worker-not-reached").text("reason", &error.to_string());
+                log::error!("{}", line.finish());
+            }
         }
     }
 
@@ -362,7 +363,7 @@ impl Loop {
     fn check_passwords(&mut self) {
         let now = self.now.moment;
         if self.verifier.worker_is_late(now) {
-            log::warn!("event=worker-late");
+            log::warn!("{}", Line::new("worker-late").finish());
             self.drop_worker();
             if self.channel.send(&ToParent::WorkerLate).is_err() {
                 self.leave_cleanly();
@@ -403,7 +404,8 @@ impl Loop {
         if self.leaving.is_some() {
             return;
         }
-        log::info!("event=stopping connections={}", self.connections.len());
+        let line = Line::new("stopping").field("connections", self.connections.len());
+        log::info!("{}", line.finish());
         self.leaving = Some(leaving);
         for mut door in std::mem::take(&mut self.doors) {
             // As with the worker: the parent has the same socket.
@@ -416,7 +418,7 @@ impl Loop {
 
     /// The store is not to be used any more: those who wait for it hear 451, everybody else 421.
     pub(super) fn store_failed(&mut self, why: &str) {
-        log::error!("event=store-failed reason=\"{}\"", why.replace('"', "'"));
+        log::error!("{}", Line::new("store-failed").text("reason", why).finish());
         self.store_is_down = true;
         self.fail_commits();
         let until = self.now.moment.plus_ms(LINGER_MS);
