@@ -100,6 +100,12 @@ pub const STOP_GRACE_MS: u64 = 10_000;
 pub const STOP_GRACE_MS_CEILING: u64 = 300_000;
 /// Time the peer has to take the last reply before its socket is closed.
 pub const LINGER_MS: u64 = 2_000;
+/// Wait after an accept that failed for a lack of something, before the next.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// Descriptors that are none of a connection's: the store's files, listeners, the poll.
+pub const DESCRIPTORS_RESERVED: u64 = 512;
+/// Silence of the command line on the administrator's socket after which its place is free again.
+pub const CONTROL_IDLE_MS: u64 = 60_000;
 /// Connections to the administrator's socket.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Octets of one request on the administrator's socket.
@@ -222,6 +228,10 @@ pub const BODY_MEMORY_TOTAL_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const BODY_SLICE_OCTETS: usize = 128 * 1024;
 /// Octets of one session's body that may wait for the store thread to write them to its temporary file.
 pub const SPOOL_WAITING_OCTETS_MAX: usize = 512 * 1024;
+/// Octets handed to the store thread at once for a temporary file.
+pub const SPOOL_PIECE_OCTETS: usize = 64 * 1024;
+/// Octets of all sessions' bodies waiting to be written to temporary files, above which none of them is read.
+pub const SPOOL_WAITING_TOTAL_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Requests waiting for the store thread.
 pub const STORE_QUEUE_MAX: usize = 1_024;
 /// Messages synced together at the most.
@@ -230,6 +240,12 @@ pub const GROUP_MESSAGES_MAX: usize = 256;
 pub const GROUP_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// Time the store may take for a commit before the server gives up and restarts.
 pub const STORE_MS_MAX: u64 = 10_000;
+/// Time a commit waits for a store that asks for no new mail, before it is answered 451.
+pub const STORE_BEHIND_MS_MAX: u64 = 5_000;
+/// How often the store thread looks at disk and store while nothing is asked of it.
+pub const STORE_IDLE_MS: u64 = 1_000;
+/// Time opening the store may take, repair included.
+pub const STORE_OPEN_MS_MAX: u64 = 600_000;
 /// Octets of free disk that stay free, by default.
 pub const DISK_RESERVE_OCTETS_DEFAULT: u64 = 256 * MIB;
 /// Largest reserve that may be configured.
@@ -279,3 +295,11 @@ pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
 pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
 /// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
 pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets of one quoted value in a log line, escapes included.
+pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// The time a log budget is for.
+pub const LOG_MINUTE_MS: u64 = 60_000;
+/// Sources of suppressed lines that are told apart.
+pub const LOG_WORST_ADDRESSES: usize = 64;
+/// Sources of suppressed lines that are named when a minute is over.
+pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
