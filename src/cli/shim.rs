@@ -14,7 +14,7 @@ pub fn run_parent(
 }
 
 pub fn serve_child() -> ExitCode {
-    ExitCode::FAILURE
+    crate::server::start::run()
 }
 
 pub fn hash_worker_child() -> ExitCode {
