@@ -4,8 +4,11 @@
 //! server ([`turn`]) is one thread that decides everything and a store thread that decides nothing; the
 //! [`hash_worker`] computes argon2id and has no files and no network.
 
+pub mod bind;
 pub mod channel;
+mod children;
 pub mod hash_worker;
 pub mod log_thread;
 pub mod parent;
+mod restarts;
 pub mod turn;
