@@ -147,6 +147,33 @@ fn a_value_of_the_wrong_type_says_what_is_wanted() {
 }
 
 #[test]
+fn an_ip_address_is_no_host_name() {
+    for bad in ["192.0.2.1", "25", "::1", "[::1]", "mail.example.org.", ""] {
+        starts_and_mentions(
+            &set_problem(&format!("hostname={bad}")),
+            "--set: hostname: ",
+            &["mail.example.org"],
+        );
+    }
+    for good in ["localhost", "mx1.example.org", "1.example.org", "münchen.example"] {
+        with(&[&format!("hostname={good}")]).unwrap();
+    }
+}
+
+#[test]
+fn the_reference_is_a_file_that_can_be_used() {
+    let text = super::keys::reference();
+    let (config, written) = super::read(&text, &[], &bases()).unwrap();
+    assert_eq!(config.listeners.len(), 3);
+    for key in Key::ALL {
+        assert_ne!(written.origin(key), Origin::Nowhere, "{}", key.name());
+        if let Kind::Number { default, .. } = key.kind() {
+            assert_eq!(written.numbers[&key].value, i128::from(default), "{}", key.name());
+        }
+    }
+}
+
+#[test]
 fn every_number_is_held_to_its_range() {
     for key in Key::ALL {
         let Kind::Number { min, max, default } = key.kind() else { continue };
