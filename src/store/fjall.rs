@@ -9,7 +9,7 @@
 //! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
 #![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
 
-use super::group::{Batch, Books, Stage, mail_octets};
+use super::group::{Batch, Books, CopyKey, Stage, mail_octets, stage_emptying};
 use super::keys::{self, Meta, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
@@ -340,7 +340,7 @@ impl FjallStore {
     }
 
     /// Whether a copy other than those in `gone` needs a body. The first other reference is answer enough.
-    fn is_needed(&self, body: MailId, gone: &BTreeSet<(MailId, AccountId, Uid)>) -> Result<bool, StoreError> {
+    fn is_needed(&self, body: MailId, gone: &BTreeSet<CopyKey>) -> Result<bool, StoreError> {
         let prefix = keys::body_key(Tag::Reference, body);
         for guard in self.records.prefix(prefix) {
             let key = guarded("reading references", || guard.key())?;
@@ -349,46 +349,6 @@ impl FjallStore {
             }
         }
         Ok(false)
-    }
-
-    /// Adds the removal of a bounded number of an account's messages to a batch. Gives the last uid, or
-    /// `None` when none is left after these.
-    fn stage_emptying(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        account: AccountId,
-        after: Uid,
-    ) -> Result<Option<Uid>, StoreError> {
-        let mut gone = BTreeSet::new();
-        let mut slices = 0_usize;
-        let mut last = after;
-        for guard in self.mail_after(account, after) {
-            if gone.len() >= limits::TIDY_RECORDS_PER_STEP || slices >= limits::TIDY_SLICES_PER_STEP {
-                return Ok(Some(last));
-            }
-            let (key, value) = guarded("reading a removed account's mail", || guard.into_inner())?;
-            let (_, uid) = keys::decode_mail_key(&key)?;
-            batch.remove(&self.records, key.clone());
-            last = uid;
-            let record = match keys::decode_record(&key, &value) {
-                Ok(record) => record,
-                Err(error) => {
-                    // Its body is not known. That space is lost; the rest of the account still goes.
-                    log::warn!("while emptying a removed account: {error}");
-                    continue;
-                }
-            };
-            let reference = (record.body, account, uid);
-            batch.remove(&self.records, keys::reference_key(record.body, account, uid));
-            gone.insert(reference);
-            if !self.is_needed(record.body, &gone)? {
-                for index in 0..record.slices {
-                    batch.remove(&self.bodies, keys::slice_key(record.body, index));
-                }
-                slices = slices.saturating_add(usize::try_from(record.slices).unwrap_or(usize::MAX));
-            }
-        }
-        Ok(None)
     }
 
     /// An account's records with a uid above `after`, ascending.
@@ -517,12 +477,13 @@ impl Store for FjallStore {
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.writable()?;
         let Some((&account, &after)) = self.books.emptying.first_key_value() else { return Ok(false) };
-        let mut batch = self.db.batch();
-        let last = self.stage_emptying(&mut batch, account, after)?;
-        if last.is_none() {
-            batch.remove(&self.records, keys::account_key(Tag::NextUid, account));
-            batch.remove(&self.records, keys::account_key(Tag::Emptying, account));
-        }
+        let mut writes = Writes { batch: self.db.batch(), records: &self.records, bodies: &self.bodies };
+        let mail = self
+            .mail_after(account, after)
+            .map(|guard| guarded("reading a removed account's mail", || guard.into_inner()));
+        let last =
+            stage_emptying(&mut writes, account, after, mail, |body, gone| self.is_needed(body, gone))?;
+        let batch = writes.batch;
         self.write("emptying a removed account", || batch.commit())?;
         match last {
             Some(uid) => {

@@ -246,8 +246,6 @@ impl<R: Read> Journal<R> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
-
     use super::*;
     use crate::types::Chance;
 

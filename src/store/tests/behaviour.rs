@@ -455,15 +455,32 @@ fn only_the_owner_can_look_into_a_store() {
 }
 
 #[test]
-fn write_buffers_drain_and_intake_goes_on() {
+fn an_id_is_not_given_again_while_its_mail_has_to_go() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
+    add_accounts(&mut store, &[1]);
+    let again = [Operation::Change(vec![Change::RemoveAccount(AccountId(1)), add_account(1)])];
+    assert!(matches!(store.commit(&again), Err(StoreError::Damaged(_))));
+    store.commit(&[Operation::Change(vec![Change::RemoveAccount(AccountId(1))])]).unwrap();
+    let again = [Operation::Change(vec![add_account(1)])];
+    assert!(matches!(store.commit(&again), Err(StoreError::Damaged(_))));
+    assert!(!store.is_poisoned());
+}
+
+#[test]
+fn nothing_is_lost_when_the_journal_is_begun_anew_and_write_buffers_drain() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("live");
+    let mut store = open(&live);
+    add_accounts(&mut store, &[1]);
     assert!(!store.intake_must_wait());
     let slice = vec![b'x'; limits::BODY_SLICE_OCTETS];
-    for index in 0..200 {
+    let slices = 560;
+    for index in 0..slices {
         store.put_slice(id(1), index, &slice).unwrap();
     }
-    assert!(store.write_buffer_octets() > 0);
+    store.commit(&[message(1, &[1], slices, b"the end")]).unwrap();
+    let copy = dir.path().join("copy");
     let mut rounds = 0;
     while store.intake_must_wait() || store.write_buffer_octets() > limits::STORE_MEMTABLE_OCTETS * 2 {
         rounds += 1;
@@ -471,4 +488,13 @@ fn write_buffers_drain_and_intake_goes_on() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(!store.is_poisoned());
+    assert_ne!(newest_journal(&live).file_name().unwrap(), "0.jnl", "the journal was begun anew");
+    drop(store);
+    copy_directory(&live, &copy);
+    let (after, report) = open_report(&copy);
+    assert_eq!(report, OpenReport::default());
+    assert_eq!(after.slice_count(), usize::try_from(slices).unwrap() + 1);
+    for index in [0, 300, slices - 1] {
+        assert!(after.slice(id(1), index).unwrap() == slice, "{index}");
+    }
 }

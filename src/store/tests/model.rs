@@ -68,6 +68,7 @@ impl Pair {
             1 => Change::PutDomain(DomainEntry { name, catch_all: Some(AccountId(account)) }),
             2 => Change::RemoveDomain(name),
             3 => Change::PutAlias(Alias { address, members: vec![] }),
+            4 => add_account(account),
             _ => Change::RemoveAlias(address),
         }])
     }
