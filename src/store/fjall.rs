@@ -10,7 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
 
 use super::group::{Batch, Books, CopyKey, Stage, mail_octets, stage_emptying};
-use super::keys::{self, Meta, Tag};
+use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
 use super::{MessageRecord, Operation, Store, StoreError};
@@ -54,6 +54,8 @@ pub struct FjallStore {
     bodies: Keyspace,
     db: Database,
     mode: OpenMode,
+    /// Begins every synced batch.
+    mark: SyncMark,
     server_key: [u8; 32],
     books: Books,
     /// Why no further write can succeed.
@@ -144,21 +146,24 @@ fn bodies_options() -> KeyspaceCreateOptions {
 /// Makes a complete store beside its place, then puts it there.
 fn create(dir: &Path) -> Result<(), StoreError> {
     let staging = place::make_staging(dir)?;
-    let mut server_key = [0; 32];
-    aws_lc_rs::rand::fill(&mut server_key)
-        .map_err(|_| StoreError::Io("the operating system gave no random octets".to_owned()))?;
+    let (mut server_key, mut mark) = ([0; 32], SyncMark([0; keys::MARK_OCTETS]));
+    for secret in [server_key.as_mut_slice(), mark.0.as_mut_slice()] {
+        aws_lc_rs::rand::fill(secret)
+            .map_err(|_| StoreError::Io("the operating system gave no random octets".to_owned()))?;
+    }
     let db = open_database(&staging)?;
     guarded("making a store", || {
         let records = db.keyspace(RECORDS, records_options)?;
         db.keyspace(BODIES, bodies_options)?;
         let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&records, keys::meta_key(Meta::SyncMark), keys::encode_sync_mark(mark));
         batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
         batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
         batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(1));
         batch.commit()
     })?;
     drop(db);
-    place::settle(dir)
+    place::settle(dir, mark)
 }
 
 /// A keyspace that must be there already.
@@ -204,18 +209,20 @@ impl FjallStore {
     pub fn open(dir: &Path, mode: OpenMode) -> Result<(Self, OpenReport), StoreError> {
         let lock = place::lock(dir, mode)?;
         let mut report = OpenReport::default();
-        match (place::find(dir)?, mode) {
-            (Found::Store, _) => {}
-            (Found::Nothing, OpenMode::Read) => return Err(place::nothing(dir)),
-            (Found::Nothing, OpenMode::Write) => {
-                create(dir)?;
-                report.created = true;
-            }
+        let mut found = place::find(dir)?;
+        if found == Found::Nothing && mode == OpenMode::Write {
+            create(dir)?;
+            report.created = true;
+            found = place::find(dir)?;
         }
+        let mark = match found {
+            Found::Store(mark) => mark,
+            Found::Nothing => return Err(place::nothing(dir)),
+        };
         let path = place::store_path(dir);
-        report.torn = check_journals(&path, &place::torn_path(dir), mode)?;
+        report.torn = check_journals(&path, &place::torn_path(dir), mark, mode)?;
         let db = open_database(&path)?;
-        let mut store = Self::load(db, lock, mode)?;
+        let mut store = Self::load(db, lock, mark, mode)?;
         if mode == OpenMode::Write {
             report.unfinished_bodies = store.remove_unfinished()?;
         }
@@ -224,7 +231,7 @@ impl FjallStore {
     }
 
     /// Reads what is held in memory.
-    fn load(db: Database, lock: File, mode: OpenMode) -> Result<Self, StoreError> {
+    fn load(db: Database, lock: File, mark: SyncMark, mode: OpenMode) -> Result<Self, StoreError> {
         let records = keyspace(&db, RECORDS)?;
         let bodies = keyspace(&db, BODIES)?;
         let key = keys::meta_key(Meta::Layout);
@@ -246,6 +253,7 @@ impl FjallStore {
             bodies,
             db,
             mode,
+            mark,
             server_key,
             books: Books {
                 live: live.into_iter().collect(),
@@ -401,12 +409,17 @@ impl Store for FjallStore {
 
     fn commit(&mut self, group: &[Operation]) -> Result<(), StoreError> {
         self.writable()?;
+        if group.is_empty() {
+            return Ok(());
+        }
         // A group that only changes the directory may be what frees the disk.
         if let Some(octets) = mail_octets(group) {
             self.check_disk(octets)?;
         }
         let batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         let mut writes = Writes { batch, records: &self.records, bodies: &self.bodies };
+        // The repair of journals relies on this: first in every batch that is synced, and in no other.
+        writes.put_record(&keys::meta_key(Meta::SyncMark), &keys::encode_sync_mark(self.mark));
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut stage = Stage {
             batch: &mut writes,
