@@ -1,4 +1,4 @@
-//! The store on disk: the one file that names the database.
+//! The store on disk: the one place that names the database.
 //!
 //! One thread owns it. A group of operations becomes one batch and one sync. Slices of large bodies are put
 //! before that without a sync, into the same journal: the sync of the batch covers them, and a journal is
@@ -7,8 +7,12 @@
 //!
 //! A panic in the database is caught and becomes an error; after a failed write it takes no more
 //! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
-#![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
 
+mod database;
+#[cfg(test)]
+mod tests;
+
+use self::database::{BODIES, RECORDS, create, guarded, keyspace, meta, open_database, tagged_keys};
 use super::group::{Batch, Books, CopyKey, Stage, mail_octets, stage_emptying};
 use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
@@ -17,22 +21,13 @@ use super::{MessageRecord, Operation, Store, StoreError};
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
-use ::fjall::{
-    AbstractTree, CompressionType, Database, Error, Guard, Keyspace, KeyspaceCreateOptions,
-    KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode, Slice,
-};
+use ::fjall::{AbstractTree, Database, Error, Guard, Keyspace, OwnedWriteBatch, PersistMode};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub use super::place::OpenMode;
 pub use super::repair::TornTail;
-
-/// Everything but bodies.
-const RECORDS: &str = "records";
-/// Slices of bodies.
-const BODIES: &str = "bodies";
 
 /// What opening a store came to, for the administrator's eyes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,105 +91,6 @@ impl Batch for Writes<'_> {
     fn remove_slice(&mut self, key: &[u8]) {
         self.batch.remove(self.bodies, key);
     }
-}
-
-/// Runs the database with a wall around it: its panics are errors here.
-fn guarded<T>(doing: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(from_database(doing, error)),
-        Err(_) => Err(StoreError::Damaged(format!("{doing}: the database panicked"))),
-    }
-}
-
-/// An error of the database in our words.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the database may add errors; each means damage here")]
-fn from_database(doing: &str, error: Error) -> StoreError {
-    match error {
-        Error::Locked => StoreError::Locked,
-        Error::Poisoned => StoreError::Poisoned(format!("{doing}: an earlier write failed")),
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) if place::is_full(&error) => {
-            StoreError::DiskFull
-        }
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) => StoreError::Io(format!("{doing}: {error}")),
-        Error::InvalidVersion(_) => StoreError::Layout(format!("{doing}: {error}")),
-        other => StoreError::Damaged(format!("{doing}: {other}")),
-    }
-}
-
-fn open_database(path: &Path) -> Result<Database, StoreError> {
-    guarded(&format!("opening {}", path.display()), || {
-        Database::builder(path)
-            .cache_size(limits::STORE_CACHE_OCTETS)
-            .worker_threads(limits::STORE_WORKERS)
-            .max_journaling_size(limits::STORE_JOURNAL_OCTETS)
-            .max_cached_files(Some(limits::STORE_CACHED_FILES))
-            .journal_compression(CompressionType::None)
-            .open()
-    })
-}
-
-fn records_options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(limits::STORE_MEMTABLE_OCTETS)
-}
-
-fn bodies_options() -> KeyspaceCreateOptions {
-    let separation = KvSeparationOptions::default().compression(CompressionType::Lz4);
-    records_options().with_kv_separation(Some(separation))
-}
-
-/// Makes a complete store beside its place, then puts it there.
-fn create(dir: &Path) -> Result<(), StoreError> {
-    let staging = place::make_staging(dir)?;
-    let (mut server_key, mut mark) = ([0; 32], SyncMark([0; keys::MARK_OCTETS]));
-    for secret in [server_key.as_mut_slice(), mark.0.as_mut_slice()] {
-        aws_lc_rs::rand::fill(secret)
-            .map_err(|_| StoreError::Io("the operating system gave no random octets".to_owned()))?;
-    }
-    let db = open_database(&staging)?;
-    guarded("making a store", || {
-        let records = db.keyspace(RECORDS, records_options)?;
-        db.keyspace(BODIES, bodies_options)?;
-        let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(&records, keys::meta_key(Meta::SyncMark), keys::encode_sync_mark(mark));
-        batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
-        batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
-        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(1));
-        batch.commit()
-    })?;
-    drop(db);
-    place::settle(dir, mark)
-}
-
-/// A keyspace that must be there already.
-fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
-    guarded("opening the store", || {
-        // The options are only used for a new keyspace, which this never is.
-        Ok(if db.keyspace_exists(name) { Some(db.keyspace(name, records_options)?) } else { None })
-    })?
-    .ok_or_else(|| StoreError::Damaged(format!("the part `{name}` is missing")))
-}
-
-/// The value of a fact about the store.
-fn meta(records: &Keyspace, name: Meta) -> Result<Slice, StoreError> {
-    guarded("reading the store's own records", || records.get(keys::meta_key(name)))?
-        .ok_or_else(|| StoreError::Damaged(format!("its own record {name:?} is missing")))
-}
-
-/// Reads every key under a tag.
-fn tagged_keys<T>(
-    records: &Keyspace,
-    tag: Tag,
-    decode: impl Fn(&[u8]) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let mut out = Vec::new();
-    guarded("reading records", || {
-        for guard in records.prefix([tag.octet()]) {
-            out.push(guard.key()?);
-        }
-        Ok(())
-    })?;
-    out.iter().map(|key| decode(key)).collect()
 }
 
 impl FjallStore {
@@ -379,7 +275,7 @@ impl Store for FjallStore {
         if put.is_none() {
             batch.insert(&self.records, keys::body_key(Tag::Pending, body), keys::encode_marker());
         }
-        batch.insert(&self.bodies, keys::slice_key(body, index), Slice::from(octets));
+        batch.insert(&self.bodies, keys::slice_key(body, index), octets);
         self.write("putting a slice", || batch.commit())?;
         self.books.pending.insert(body, index.saturating_add(1));
         Ok(())
@@ -535,6 +431,3 @@ impl FjallStore {
         self.bodies.len().unwrap()
     }
 }
-
-#[cfg(test)]
-mod tests;

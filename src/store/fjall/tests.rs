@@ -1,10 +1,12 @@
 //! What only the inside of the store can show.
 
+use super::database::from_database;
 use super::*;
 use crate::contract::{Commit, Delivery};
 use crate::directory::{Account, AccountState};
 use crate::store::Deliver;
 use crate::types::{ReversePath, UnixTime};
+use ::fjall::LsmError;
 
 const ACCOUNT: AccountId = AccountId(1);
 
