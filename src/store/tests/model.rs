@@ -113,7 +113,7 @@ impl Pair {
 #[test]
 fn both_stores_say_the_same_whatever_is_asked() {
     for seed in 1..=4 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let disk = open(&dir.path().join("live"));
         let mut pair = Pair {
             memory: MemoryStore::new(disk.server_key()),

@@ -16,7 +16,7 @@ struct Cut {
 }
 
 fn cut() -> Cut {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1]);
@@ -186,7 +186,7 @@ fn damage_in_front_of_a_synced_commit_is_told_and_not_cut() {
 
 #[test]
 fn a_commit_that_was_being_synced_when_the_power_went_is_torn() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1]);
