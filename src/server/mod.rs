@@ -22,3 +22,6 @@ pub mod timers;
 pub mod tls;
 pub mod turn;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;
