@@ -47,6 +47,10 @@ pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;
 pub const SESSION_AUTH_FAILURES_MAX: u32 = 3;
 /// Silence after which a session is closed (RFC 5321 section 4.5.3.2.7).
 pub const IDLE_MS: u64 = 300_000;
+/// Shortest silence that may be configured.
+pub const IDLE_MS_FLOOR: u64 = 10_000;
+/// Longest silence that may be configured.
+pub const IDLE_MS_CEILING: u64 = 3_600_000;
 /// Silence after which a session is closed while more than four fifths of the places are taken.
 pub const IDLE_CROWDED_MS: u64 = 15_000;
 /// Longest life of a session that has neither authenticated nor delivered in that time.
@@ -72,6 +76,8 @@ pub const OUTPUT_HIGH_OCTETS: usize = 16 * 1024;
 pub const OUTPUT_LOW_OCTETS: usize = 4 * 1024;
 /// Connections, all listeners together, by default.
 pub const CONNECTIONS_DEFAULT: usize = 4_096;
+/// Smallest number of connections that may be configured.
+pub const CONNECTIONS_FLOOR: usize = 16;
 /// Largest number of connections that may be configured.
 pub const CONNECTIONS_CEILING: usize = 65_536;
 /// Connections from one IPv4 address or IPv6 /64, by default.
@@ -84,10 +90,14 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 pub const HANDSHAKES_PER_TURN: usize = 8;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
 pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+/// Listeners that may be configured: their descriptors travel in one message.
+pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.
 pub const LISTEN_BACKLOG: i32 = 1_024;
 /// Time the server waits for running transactions when it is asked to stop.
 pub const STOP_GRACE_MS: u64 = 10_000;
+/// Longest time of that kind that may be configured.
+pub const STOP_GRACE_MS_CEILING: u64 = 300_000;
 /// Time the peer has to take the last reply before its socket is closed.
 pub const LINGER_MS: u64 = 2_000;
 /// Wait after an accept that failed for a lack of something, before the next.
@@ -100,6 +110,18 @@ pub const CONTROL_IDLE_MS: u64 = 60_000;
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Octets of one request on the administrator's socket.
 pub const CONTROL_REQUEST_OCTETS_MAX: usize = 256 * 1024;
+
+/// Octets of one answer on the administrator's socket; the raw octets of a message are not counted.
+pub const CONTROL_ANSWER_OCTETS_MAX: u64 = 256 * MIB;
+/// Time the command line waits for a word of the server on the administrator's socket.
+pub const CONTROL_ANSWER_MS_MAX: u64 = 30_000;
+/// Time the command line tries again while a server is just starting or stopping.
+pub const CONTROL_RETRY_MS_MAX: u64 = 5_000;
+/// Octets of a configuration file.
+pub const CONFIG_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a file with a certificate chain or a key. Both travel in one frame, where a line end takes two octets.
+pub const PEM_OCTETS_MAX: usize = 192 * 1024;
+const _: () = assert!(4 * PEM_OCTETS_MAX < CHANNEL_FRAME_OCTETS_MAX);
 
 // ---- Parent and children ----
 
@@ -154,6 +176,8 @@ const _: () = assert!(ARGON2_MEMORY_KIB <= ARGON2_MEMORY_KIB_MAX && ARGON2_PASSE
 pub const PASSWORD_OCTETS_MAX: usize = 1_024;
 /// Characters of a password an account may be given.
 pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Octets of the PHC string of a password hash.
+pub const PHC_OCTETS_MAX: usize = 256;
 /// Octets of a login name that are looked at; a longer one is malformed.
 pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
 /// Password checks waiting for the hash worker.
@@ -224,6 +248,8 @@ pub const STORE_IDLE_MS: u64 = 1_000;
 pub const STORE_OPEN_MS_MAX: u64 = 600_000;
 /// Octets of free disk that stay free, by default.
 pub const DISK_RESERVE_OCTETS_DEFAULT: u64 = 256 * MIB;
+/// Largest reserve that may be configured.
+pub const DISK_RESERVE_OCTETS_CEILING: u64 = 1_024 * 1_024 * MIB;
 /// Octets of block cache.
 pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 /// Octets of one memtable.

@@ -9,10 +9,11 @@
 //! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
 #![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
 
-use super::keys::{self, Meta, RecordParts, Tag};
+use super::group::{Batch, Books, Stage, mail_octets};
+use super::keys::{self, Meta, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
-use super::{Deliver, MessageRecord, Operation, Store, StoreError};
+use super::{MessageRecord, Operation, Store, StoreError};
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
@@ -20,7 +21,7 @@ use ::fjall::{
     AbstractTree, CompressionType, Database, Error, Guard, Keyspace, KeyspaceCreateOptions,
     KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode, Slice,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -54,16 +55,7 @@ pub struct FjallStore {
     db: Database,
     mode: OpenMode,
     server_key: [u8; 32],
-    /// Accounts there are.
-    live: BTreeSet<AccountId>,
-    /// The smallest account id never used.
-    next_account: u32,
-    /// Next uid of accounts that got mail since the store was opened.
-    next_uids: BTreeMap<AccountId, Uid>,
-    /// Slices of bodies that are not committed yet.
-    pending: BTreeMap<MailId, u32>,
-    /// Removed accounts whose mail has to go, and the uid up to which it is gone.
-    emptying: BTreeMap<AccountId, Uid>,
+    books: Books,
     /// Why no further write can succeed.
     failed: Option<String>,
     /// Reused for encoding records.
@@ -79,15 +71,29 @@ impl std::fmt::Debug for FjallStore {
     }
 }
 
-/// Changes to what is held in memory, made when the batch is durable.
-struct Staged {
-    added: BTreeSet<AccountId>,
-    removed: BTreeSet<AccountId>,
-    next_account: u32,
-    /// Accounts that got mail in this group.
-    delivered: BTreeSet<AccountId>,
-    /// Bodies that are pending no more.
-    settled: Vec<MailId>,
+/// A batch of the database and where its writes go.
+struct Writes<'a> {
+    batch: OwnedWriteBatch,
+    records: &'a Keyspace,
+    bodies: &'a Keyspace,
+}
+
+impl Batch for Writes<'_> {
+    fn put_record(&mut self, key: &[u8], value: &[u8]) {
+        self.batch.insert(self.records, key, value);
+    }
+
+    fn remove_record(&mut self, key: &[u8]) {
+        self.batch.remove(self.records, key);
+    }
+
+    fn put_slice(&mut self, key: &[u8], octets: &[u8]) {
+        self.batch.insert(self.bodies, key, octets);
+    }
+
+    fn remove_slice(&mut self, key: &[u8]) {
+        self.batch.remove(self.bodies, key);
+    }
 }
 
 /// Runs the database with a wall around it: its panics are errors here.
@@ -100,14 +106,15 @@ fn guarded<T>(doing: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T,
 }
 
 /// An error of the database in our words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the database may add errors; each means damage here")]
 fn from_database(doing: &str, error: Error) -> StoreError {
     match error {
         Error::Locked => StoreError::Locked,
         Error::Poisoned => StoreError::Poisoned(format!("{doing}: an earlier write failed")),
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) => match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::DiskFull,
-            _ => StoreError::Io(format!("{doing}: {error}")),
-        },
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) if place::is_full(&error) => {
+            StoreError::DiskFull
+        }
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) => StoreError::Io(format!("{doing}: {error}")),
         Error::InvalidVersion(_) => StoreError::Layout(format!("{doing}: {error}")),
         other => StoreError::Damaged(format!("{doing}: {other}")),
     }
@@ -212,7 +219,7 @@ impl FjallStore {
         if mode == OpenMode::Write {
             report.unfinished_bodies = store.remove_unfinished()?;
         }
-        report.accounts_to_empty = store.emptying.len();
+        report.accounts_to_empty = store.books.emptying.len();
         Ok((store, report))
     }
 
@@ -240,11 +247,12 @@ impl FjallStore {
             db,
             mode,
             server_key,
-            live: live.into_iter().collect(),
-            next_account,
-            next_uids: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            emptying: emptying.into_iter().map(|account| (account, Uid(0))).collect(),
+            books: Books {
+                live: live.into_iter().collect(),
+                next_account,
+                emptying: emptying.into_iter().map(|account| (account, Uid(0))).collect(),
+                ..Books::default()
+            },
             failed: None,
             scratch: Vec::new(),
             floor_octets: limits::STORE_DISK_FLOOR_OCTETS,
@@ -316,159 +324,19 @@ impl FjallStore {
         if free < self.floor_octets.saturating_add(needed) { Err(StoreError::DiskFull) } else { Ok(()) }
     }
 
-    /// Whether an account gets its copies. One that was removed while a message was on its way gets none: it
-    /// is as if the message had come just before. An id that was never given out cannot come from a lookup;
-    /// its copy is kept rather than lost.
-    fn takes_mail(&self, staged: &Staged, account: AccountId) -> bool {
-        !staged.removed.contains(&account)
-            && (staged.added.contains(&account)
-                || self.live.contains(&account)
-                || account.0 >= staged.next_account)
-    }
-
-    /// Gives the next uid of an account. Looked up once; the counter is written with every group, and the
-    /// last record counts too, should the counter have been lost with a damaged part of the journal.
-    fn next_uid(&mut self, account: AccountId) -> Result<Uid, StoreError> {
-        let uid = match self.next_uids.get(&account) {
-            Some(uid) => *uid,
-            None => {
-                let key = keys::account_key(Tag::NextUid, account);
-                let prefix = keys::account_key(Tag::Mail, account);
-                let (counter, last) = guarded("looking for the next uid", || {
-                    let counter = self.records.get(key)?;
-                    let last = self.records.prefix(prefix).next_back().map(Guard::key).transpose()?;
-                    Ok((counter, last))
-                })?;
-                let counter =
-                    counter.map_or(Ok(1), |value| keys::decode_u64("a uid counter", &key, &value))?;
-                let after = last.map_or(Ok(0), |key| keys::decode_mail_key(&key).map(|(_, uid)| uid.0))?;
-                Uid(counter.max(after.saturating_add(1)))
-            }
-        };
-        let following = uid.0.checked_add(1).ok_or_else(|| {
-            StoreError::Damaged(format!("account {} has the highest uid there is", account.0))
+    /// The next uid of an account as the store has it. The last record counts beside the counter, should that
+    /// have been lost with a damaged part of the journal.
+    fn look_up_next_uid(&self, account: AccountId) -> Result<Uid, StoreError> {
+        let key = keys::account_key(Tag::NextUid, account);
+        let prefix = keys::account_key(Tag::Mail, account);
+        let (counter, last) = guarded("looking for the next uid", || {
+            let counter = self.records.get(key)?;
+            let last = self.records.prefix(prefix).next_back().map(Guard::key).transpose()?;
+            Ok((counter, last))
         })?;
-        self.next_uids.insert(account, Uid(following));
-        Ok(uid)
-    }
-
-    /// Adds a message to a batch.
-    fn stage_message(
-        &mut self,
-        batch: &mut OwnedWriteBatch,
-        staged: &mut Staged,
-        deliver: &Deliver,
-    ) -> Result<(), StoreError> {
-        let Deliver { commit, last_slice, slices_before } = deliver;
-        let body = commit.id;
-        if *slices_before > 0 {
-            let put = self.pending.get(&body).copied().unwrap_or(0);
-            if put != *slices_before {
-                return Err(StoreError::Damaged(format!(
-                    "message {body} needs {slices_before} slices before its last, {put} were put"
-                )));
-            }
-            batch.remove(&self.records, keys::body_key(Tag::Pending, body));
-            staged.settled.push(body);
-        }
-        let mut slices = *slices_before;
-        if !last_slice.is_empty() {
-            slices = slices.saturating_add(1);
-        }
-        let sender = commit.sender.to_string();
-        let mut copies = 0_usize;
-        for delivery in &commit.deliveries {
-            if !self.takes_mail(staged, delivery.account) {
-                continue;
-            }
-            copies = copies.saturating_add(1);
-            let uid = self.next_uid(delivery.account)?;
-            let parts = RecordParts {
-                body,
-                received: commit.received,
-                sender: &sender,
-                recipient: &delivery.recipient,
-                prefix: &commit.prefix,
-                body_octets: commit.body_octets,
-                slices,
-            };
-            keys::encode_record(&mut self.scratch, parts)?;
-            let key = keys::mail_key(delivery.account, uid);
-            batch.insert(&self.records, key, Slice::from(self.scratch.as_slice()));
-            let key = keys::reference_key(body, delivery.account, uid);
-            batch.insert(&self.records, key, keys::encode_marker());
-            staged.delivered.insert(delivery.account);
-        }
-        if copies == 0 {
-            for index in 0..*slices_before {
-                batch.remove(&self.bodies, keys::slice_key(body, index));
-            }
-        } else if !last_slice.is_empty() {
-            let key = keys::slice_key(body, *slices_before);
-            batch.insert(&self.bodies, key, Slice::from(last_slice.as_slice()));
-        }
-        Ok(())
-    }
-
-    /// Adds a step of a change of the directory to a batch.
-    fn stage_change(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        staged: &mut Staged,
-        change: &Change,
-    ) -> Result<(), StoreError> {
-        let records = &self.records;
-        match change {
-            Change::PutDomain(entry) => {
-                batch.insert(records, keys::domain_key(&entry.name), keys::encode_domain(entry)?);
-            }
-            Change::RemoveDomain(name) => batch.remove(records, keys::domain_key(name)),
-            Change::PutAccount(account) => {
-                let key = keys::account_key(Tag::Account, account.id);
-                batch.insert(records, key, keys::encode_account(account)?);
-                staged.removed.remove(&account.id);
-                staged.added.insert(account.id);
-                staged.next_account = staged.next_account.max(account.id.0.saturating_add(1));
-            }
-            Change::RemoveAccount(id) => {
-                batch.remove(records, keys::account_key(Tag::Account, *id));
-                batch.insert(records, keys::account_key(Tag::Emptying, *id), keys::encode_marker());
-                staged.added.remove(id);
-                staged.removed.insert(*id);
-            }
-            Change::PutAlias(alias) => {
-                batch.insert(records, keys::alias_key(&alias.address.key()), keys::encode_alias(alias)?);
-            }
-            Change::RemoveAlias(address) => batch.remove(records, keys::alias_key(&address.key())),
-        }
-        Ok(())
-    }
-
-    /// Adds what a group changes beside its operations: uid counters and the next account.
-    fn stage_counters(&self, batch: &mut OwnedWriteBatch, staged: &Staged) {
-        for account in &staged.delivered {
-            if let Some(uid) = self.next_uids.get(account) {
-                let key = keys::account_key(Tag::NextUid, *account);
-                batch.insert(&self.records, key, keys::encode_u64(uid.0));
-            }
-        }
-        if staged.next_account != self.next_account {
-            let key = keys::meta_key(Meta::NextAccount);
-            batch.insert(&self.records, key, keys::encode_u32(staged.next_account));
-        }
-    }
-
-    /// Takes over what is durable now.
-    fn apply(&mut self, staged: Staged) {
-        for id in &staged.removed {
-            self.live.remove(id);
-            self.emptying.insert(*id, Uid(0));
-        }
-        self.live.extend(staged.added);
-        self.next_account = staged.next_account;
-        for body in staged.settled {
-            self.pending.remove(&body);
-        }
+        let counter = counter.map_or(Ok(1), |value| keys::decode_u64("a uid counter", &key, &value))?;
+        let after = last.map_or(Ok(0), |key| keys::decode_mail_key(&key).map(|(_, uid)| uid.0))?;
+        Ok(Uid(counter.max(after.saturating_add(1))))
     }
 
     /// Whether a copy other than those in `gone` needs a body. The first other reference is answer enough.
@@ -535,7 +403,7 @@ impl Store for FjallStore {
     fn put_slice(&mut self, body: MailId, index: u32, octets: &[u8]) -> Result<(), StoreError> {
         self.writable()?;
         self.check_disk(octets.len())?;
-        let put = self.pending.get(&body).copied();
+        let put = self.books.pending.get(&body).copied();
         if put.unwrap_or(0) != index {
             return Err(StoreError::Damaged(format!("slice {index} of body {body} was put out of order")));
         }
@@ -545,13 +413,13 @@ impl Store for FjallStore {
         }
         batch.insert(&self.bodies, keys::slice_key(body, index), Slice::from(octets));
         self.write("putting a slice", || batch.commit())?;
-        self.pending.insert(body, index.saturating_add(1));
+        self.books.pending.insert(body, index.saturating_add(1));
         Ok(())
     }
 
     fn drop_slices(&mut self, body: MailId, count: u32) -> Result<(), StoreError> {
         self.writable()?;
-        let count = self.pending.get(&body).copied().unwrap_or(0).max(count);
+        let count = self.books.pending.get(&body).copied().unwrap_or(0).max(count);
         let mut indices = 0..count;
         loop {
             let mut batch = self.db.batch();
@@ -567,45 +435,30 @@ impl Store for FjallStore {
                 break;
             }
         }
-        self.pending.remove(&body);
+        self.books.pending.remove(&body);
         Ok(())
     }
 
     fn commit(&mut self, group: &[Operation]) -> Result<(), StoreError> {
         self.writable()?;
-        let mut mail_octets = None;
-        for operation in group {
-            if let Operation::Deliver(deliver) = operation {
-                let copies = deliver.commit.prefix.len().saturating_mul(deliver.commit.deliveries.len());
-                let octets = deliver.last_slice.len().saturating_add(copies);
-                mail_octets = Some(mail_octets.unwrap_or(0_usize).saturating_add(octets));
-            }
-        }
         // A group that only changes the directory may be what frees the disk.
-        if let Some(octets) = mail_octets {
+        if let Some(octets) = mail_octets(group) {
             self.check_disk(octets)?;
         }
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-        let mut staged = Staged {
-            added: BTreeSet::new(),
-            removed: BTreeSet::new(),
-            next_account: self.next_account,
-            delivered: BTreeSet::new(),
-            settled: Vec::new(),
+        let batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut writes = Writes { batch, records: &self.records, bodies: &self.bodies };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut stage = Stage {
+            batch: &mut writes,
+            next_uid: &|account| self.look_up_next_uid(account),
+            scratch: &mut scratch,
         };
-        for operation in group {
-            match operation {
-                Operation::Deliver(deliver) => self.stage_message(&mut batch, &mut staged, deliver)?,
-                Operation::Change(changes) => {
-                    for change in changes {
-                        self.stage_change(&mut batch, &mut staged, change)?;
-                    }
-                }
-            }
-        }
-        self.stage_counters(&mut batch, &staged);
+        let staged = self.books.stage(&mut stage, group);
+        let batch = writes.batch;
+        self.scratch = scratch;
+        let staged = staged?;
         self.write("committing", || batch.commit())?;
-        self.apply(staged);
+        self.books.apply(staged);
         Ok(())
     }
 
@@ -627,7 +480,7 @@ impl Store for FjallStore {
                 });
             }
         }
-        Ok(Directory::load(changes, self.next_account))
+        Ok(Directory::load(changes, self.books.next_account))
     }
 
     fn server_key(&self) -> [u8; 32] {
@@ -635,7 +488,7 @@ impl Store for FjallStore {
     }
 
     fn list(&self, account: AccountId, after: Uid, rows: usize) -> Result<Vec<MessageRecord>, StoreError> {
-        if self.emptying.contains_key(&account) {
+        if self.books.emptying.contains_key(&account) {
             return Ok(Vec::new());
         }
         let mut out = Vec::new();
@@ -647,7 +500,7 @@ impl Store for FjallStore {
     }
 
     fn message(&self, account: AccountId, uid: Uid) -> Result<Option<MessageRecord>, StoreError> {
-        if self.emptying.contains_key(&account) {
+        if self.books.emptying.contains_key(&account) {
             return Ok(None);
         }
         let key = keys::mail_key(account, uid);
@@ -663,7 +516,7 @@ impl Store for FjallStore {
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.writable()?;
-        let Some((&account, &after)) = self.emptying.first_key_value() else { return Ok(false) };
+        let Some((&account, &after)) = self.books.emptying.first_key_value() else { return Ok(false) };
         let mut batch = self.db.batch();
         let last = self.stage_emptying(&mut batch, account, after)?;
         if last.is_none() {
@@ -673,14 +526,14 @@ impl Store for FjallStore {
         self.write("emptying a removed account", || batch.commit())?;
         match last {
             Some(uid) => {
-                self.emptying.insert(account, uid);
+                self.books.emptying.insert(account, uid);
             }
             None => {
-                self.emptying.remove(&account);
-                self.next_uids.remove(&account);
+                self.books.emptying.remove(&account);
+                self.books.next_uids.remove(&account);
             }
         }
-        Ok(!self.emptying.is_empty())
+        Ok(!self.books.emptying.is_empty())
     }
 
     fn write_buffer_octets(&self) -> u64 {
@@ -710,124 +563,4 @@ impl FjallStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::{Commit, Delivery};
-    use crate::directory::{Account, AccountState};
-    use crate::types::{ReversePath, UnixTime};
-
-    const ACCOUNT: AccountId = AccountId(1);
-
-    fn store(dir: &Path) -> FjallStore {
-        let (mut store, _) = FjallStore::open(dir, OpenMode::Write).unwrap();
-        let account = Account { id: ACCOUNT, addresses: vec![], password: None, state: AccountState::Active };
-        store.commit(&[Operation::Change(vec![Change::PutAccount(account)])]).unwrap();
-        store
-    }
-
-    fn message(number: u64) -> Operation {
-        Operation::Deliver(Box::new(Deliver {
-            commit: Commit {
-                id: MailId::new(UnixTime(1), number),
-                received: UnixTime(1),
-                sender: ReversePath::Null,
-                deliveries: vec![Delivery { account: ACCOUNT, recipient: String::new() }],
-                prefix: Vec::new(),
-                body_octets: 4,
-            },
-            last_slice: b"body".to_vec(),
-            slices_before: 0,
-        }))
-    }
-
-    fn uids(store: &FjallStore) -> Vec<u64> {
-        store.list(ACCOUNT, Uid(0), 99).unwrap().iter().map(|record| record.uid.0).collect()
-    }
-
-    #[test]
-    fn the_uid_of_a_deleted_message_is_not_given_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = store(dir.path());
-        store.commit(&[message(1), message(2)]).unwrap();
-        store.records.remove(keys::mail_key(ACCOUNT, Uid(2))).unwrap();
-        drop(store);
-        let (mut store, _) = FjallStore::open(dir.path(), OpenMode::Write).unwrap();
-        store.commit(&[message(3)]).unwrap();
-        assert_eq!(uids(&store), [1, 3]);
-    }
-
-    #[test]
-    fn a_lost_uid_counter_overwrites_no_message() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = store(dir.path());
-        store.commit(&[message(1), message(2)]).unwrap();
-        store.records.remove(keys::account_key(Tag::NextUid, ACCOUNT)).unwrap();
-        drop(store);
-        let (mut store, _) = FjallStore::open(dir.path(), OpenMode::Write).unwrap();
-        store.commit(&[message(3)]).unwrap();
-        assert_eq!(uids(&store), [1, 2, 3]);
-    }
-
-    #[test]
-    fn a_disk_below_the_floor_refuses_mail_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = store(dir.path());
-        store.floor_octets = u64::MAX;
-        let mixed = [Operation::Change(vec![Change::RemoveAccount(ACCOUNT)]), message(1)];
-        assert_eq!(store.commit(&mixed), Err(StoreError::DiskFull));
-        assert_eq!(store.put_slice(MailId([1; 16]), 0, b"x"), Err(StoreError::DiskFull));
-        assert!(!store.is_poisoned());
-        assert_eq!(store.directory().unwrap().accounts().count(), 1);
-        let removal = [Operation::Change(vec![Change::RemoveAccount(ACCOUNT)])];
-        assert_eq!(store.commit(&removal), Ok(()));
-        assert_eq!(store.tidy(), Ok(false));
-        store.floor_octets = 0;
-        assert_eq!(store.commit(&[message(1)]), Ok(()));
-    }
-
-    #[test]
-    fn a_damaged_record_is_named_and_does_not_stop_its_account_from_being_emptied() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = store(dir.path());
-        store.commit(&[message(1), message(2)]).unwrap();
-        store.records.insert(keys::mail_key(ACCOUNT, Uid(1)), b"\x01short").unwrap();
-        let error = store.list(ACCOUNT, Uid(0), 9).unwrap_err();
-        assert!(matches!(&error, StoreError::Damaged(what) if what.contains("message 1 of account 1")));
-        store.commit(&[Operation::Change(vec![Change::RemoveAccount(ACCOUNT)])]).unwrap();
-        assert_eq!(store.tidy(), Ok(false));
-        assert_eq!(store.slice_count(), 1, "the body that the damaged record named is not known");
-    }
-
-    #[test]
-    fn records_of_a_newer_layout_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = store(dir.path());
-        let key = keys::meta_key(Meta::Layout);
-        store.records.insert(key, keys::encode_u32(keys::LAYOUT + 1)).unwrap();
-        drop(store);
-        let error = FjallStore::open(dir.path(), OpenMode::Write).unwrap_err();
-        assert!(matches!(error, StoreError::Layout(_)), "{error}");
-    }
-
-    #[test]
-    fn a_panic_of_the_database_is_an_error_and_the_store_takes_no_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = store(dir.path());
-        let error = store.write("testing", || panic!("on purpose")).unwrap_err();
-        assert!(matches!(error, StoreError::Poisoned(_)), "{error}");
-        assert!(store.is_poisoned());
-        assert!(matches!(store.commit(&[message(1)]), Err(StoreError::Poisoned(_))));
-        assert_eq!(uids(&store), [0; 0], "reading goes on");
-    }
-
-    #[test]
-    fn errors_of_the_database_keep_their_meaning() {
-        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-        assert_eq!(from_database("x", Error::Io(full())), StoreError::DiskFull);
-        assert_eq!(from_database("x", Error::Storage(LsmError::Io(full()))), StoreError::DiskFull);
-        assert_eq!(from_database("x", Error::Locked), StoreError::Locked);
-        assert!(matches!(from_database("x", Error::Poisoned), StoreError::Poisoned(_)));
-        assert!(matches!(from_database("x", Error::InvalidVersion(None)), StoreError::Layout(_)));
-        assert!(matches!(from_database("x", Error::Unrecoverable), StoreError::Damaged(_)));
-    }
-}
+mod tests;

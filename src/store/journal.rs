@@ -246,6 +246,8 @@ impl<R: Read> Journal<R> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
+
     use super::*;
     use crate::types::Chance;
 
@@ -385,9 +387,7 @@ pub(crate) mod tests {
     #[test]
     fn a_huge_length_costs_no_memory_and_is_cut_short() {
         let mut octets = batch(1, &[(b"a", b"1")]);
-        for at in 26..34 {
-            octets[at] = 0xff;
-        }
+        octets[26..34].fill(0xff);
         assert_eq!(scan(octets.as_slice(), None).unwrap().stop, Stop::CutShort);
     }
 

@@ -1,13 +1,15 @@
 //! What survives. Knows accounts, messages and the directory; knows no protocol and no socket.
 //!
 //! One thread owns a store and makes a group of requests durable with one sync. [`keys`] has every layout,
-//! [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the one file that names the database.
+//! [`group`] says what a group writes, [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the
+//! one file that names the database.
 //! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
 //! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`fjall`], [`place`],
 //! [`repair`] and [`disk`] touch the world, the others do not.
 
 pub mod disk;
 pub mod fjall;
+pub mod group;
 pub mod journal;
 pub mod keys;
 pub mod memory;

@@ -48,12 +48,19 @@ pub enum Found {
     Store,
 }
 
-/// An error of the operating system in words.
+/// Whether a write failed for want of space.
+#[must_use]
+pub fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// An error of the operating system in our words.
 #[must_use]
 pub fn io_error(doing: &str, path: &Path, error: std::io::Error) -> StoreError {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull,
-        _ => StoreError::Io(format!("{doing} {}: {error}", path.display())),
+    if is_full(&error) {
+        StoreError::DiskFull
+    } else {
+        StoreError::Io(format!("{doing} {}: {error}", path.display()))
     }
 }
 

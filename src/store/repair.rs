@@ -168,6 +168,8 @@ pub(super) fn stray(path: &Path) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
+
     use super::super::journal::tests::batch;
     use super::*;
 

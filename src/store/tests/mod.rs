@@ -1,4 +1,6 @@
 //! Tests of the store as its callers see it.
+#![expect(clippy::disallowed_methods, reason = "tests look at files and wait for the database's threads")]
+#![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
 
 mod behaviour;
 mod memory;

@@ -20,7 +20,12 @@ impl Pair {
     fn both<T: PartialEq + std::fmt::Debug>(&mut self, ask: impl Fn(&mut dyn Store) -> T) -> T {
         let disk = ask(self.disk.as_mut().unwrap());
         let memory = ask(&mut self.memory);
-        assert_eq!(disk, memory);
+        assert!(
+            disk == memory,
+            "on disk {:.3000}\nin memory {:.3000}",
+            format!("{disk:?}"),
+            format!("{memory:?}")
+        );
         disk
     }
 
