@@ -129,6 +129,13 @@ const _: () = assert!(4 * PEM_OCTETS_MAX < CHANNEL_FRAME_OCTETS_MAX);
 pub const HEARTBEAT_MS: u64 = 1_000;
 /// Silence of the server after which the parent ends and restarts it.
 pub const HEARTBEAT_SILENCE_MS_MAX: u64 = 30_000;
+/// Silence of a server that is not ready yet after which the parent ends it: opening a store after a crash
+/// may read its whole journal.
+pub const START_SILENCE_MS_MAX: u64 = 600_000;
+/// Time beyond its grace period that the server has to leave before the parent ends it.
+pub const STOP_EXTRA_MS: u64 = 5_000;
+/// Time a leaving process waits for its last log lines to be written.
+pub const LOG_FLUSH_MS_MAX: u64 = 1_000;
 /// A child that lived shorter than this counts as a failed start.
 pub const SHORT_LIFE_MS: u64 = 5_000;
 /// First wait after a failed start; doubles with each further one.
