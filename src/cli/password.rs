@@ -35,8 +35,7 @@ pub fn hash(password: &Password, login: &Address) -> Result<String, Failure> {
     password::check(password, login).map_err(|rule| Failure::new(Exit::Data, rule.to_string()))?;
     let mut salt = [0; ARGON2_SALT_OCTETS];
     fill(&mut salt)?;
-    hash_worker::hash_password(password.as_bytes(), salt)
-        .map(|hash| hash.to_string())
+    hash_worker::hash_password(password.as_bytes(), &salt)
         .map_err(|error| Failure::new(Exit::Temporary, format!("cannot hash the password: {error}")))
 }
 
@@ -45,7 +44,7 @@ pub fn hash(password: &Password, login: &Address) -> Result<String, Failure> {
 pub fn matches(password: &Password, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::parse(hash) else { return false };
     let Ok(salt) = <[u8; ARGON2_SALT_OCTETS]>::try_from(hash.salt.as_slice()) else { return false };
-    hash_worker::hash_password(password.as_bytes(), salt).is_ok_and(|same| same == hash)
+    hash_worker::hash_password(password.as_bytes(), &salt).is_ok_and(|same| same == hash.to_string())
 }
 
 /// A password nobody chose.

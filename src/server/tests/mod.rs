@@ -111,7 +111,7 @@ impl World {
         };
         tweak(&mut config);
         let (ours, theirs) = channel::pair().unwrap();
-        let mut parent: ParentEnd = Channel::from_fd(ours).unwrap();
+        let parent: ParentEnd = Channel::from_fd(ours).unwrap();
         let begin = ToServer::Start {
             config: Box::new(config),
             certificate_pem: Some(made.cert.pem()),
