@@ -110,7 +110,7 @@ fn only_the_owner_may_open_the_socket_and_a_stale_one_is_replaced() {
     std::fs::create_dir_all(&stale).unwrap();
     drop(std::os::unix::net::UnixListener::bind(stale.join(SOCKET_NAME)).unwrap());
     let dir = stale.clone();
-    let world = World::start_with(move |config| config.data_dir = dir, || super::furnished());
+    let world = World::start_with(move |config| config.data_dir = dir, super::furnished);
     assert!(std::os::unix::net::UnixStream::connect(stale.join(SOCKET_NAME)).is_ok());
     drop(world);
     assert!(!stale.join(SOCKET_NAME).exists(), "it is removed at the end");

@@ -25,7 +25,7 @@ fn idle_sessions_hear_421_and_a_running_transaction_ends_well() {
 
 #[test]
 fn a_transaction_that_stands_still_ends_with_the_grace_period() {
-    let mut world = World::start_with(|config| config.stop_grace_ms = 100, || furnished());
+    let mut world = World::start_with(|config| config.stop_grace_ms = 100, furnished);
     let mut busy = world.smtp();
     busy.begins_message();
     world.parent.as_ref().unwrap().send(&super::ToServer::Stop).unwrap();
@@ -74,6 +74,7 @@ fn a_poisoned_store_is_451_for_those_who_wait_and_exit_75() {
     client.hears("451 4.3.0");
     client.hears("421");
     idle.hears("421");
+    drop((client, idle));
     assert_eq!(world.code(), 75);
 }
 
@@ -84,6 +85,7 @@ fn a_store_thread_that_panics_is_451_and_exit_75() {
     client.begins_message();
     client.says("Subject: lost\r\n\r\nHello\r\n.\r\n");
     client.hears("451 4.3.0");
+    drop(client);
     assert_eq!(world.code(), 75);
 }
 

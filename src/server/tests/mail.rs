@@ -195,7 +195,7 @@ fn octets_one_by_one_make_the_same_message() {
 
 #[test]
 fn a_full_disk_is_452_and_touches_nothing() {
-    let world = World::start_with(|config| config.disk_reserve_octets = u64::MAX, || furnished());
+    let world = World::start_with(|config| config.disk_reserve_octets = u64::MAX, furnished);
     let mut client = world.smtp();
     client.asks("EHLO client.example.net", "250");
     client.asks("MAIL FROM:<you@example.net>", "452 4.3.1");

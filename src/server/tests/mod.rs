@@ -83,7 +83,7 @@ pub(super) fn furnished() -> MemoryStore {
 
 impl World {
     pub(super) fn start() -> Self {
-        Self::start_with(|_| {}, || furnished())
+        Self::start_with(|_| {}, furnished)
     }
 
     pub(super) fn start_with<S: Store + 'static>(
@@ -94,6 +94,11 @@ impl World {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let kinds = [Listener::Smtp, Listener::Submission, Listener::Submissions];
         let sockets: Vec<TcpListener> = kinds.map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).into();
+        for socket in &sockets {
+            // Accepted sockets inherit both: reads and writes end halfway, as they do on a slow line.
+            rustix::net::sockopt::set_socket_send_buffer_size(socket, 16 * 1024).unwrap();
+            rustix::net::sockopt::set_socket_recv_buffer_size(socket, 64 * 1024).unwrap();
+        }
         let addresses: Vec<SocketAddr> = sockets.iter().map(|one| one.local_addr().unwrap()).collect();
         let listeners = kinds.iter().zip(&addresses);
         let mut config = Config {
@@ -278,7 +283,7 @@ impl<S: Read + Write> Client<S> {
             let begin = reply.len();
             let count = self.stream.read_line(&mut reply).unwrap();
             assert!(count > 0, "the connection ended, {code} was awaited after {reply:?}");
-            if reply[begin..].as_bytes().get(3) != Some(&b'-') {
+            if reply.as_bytes().get(begin + 3) != Some(&b'-') {
                 break;
             }
         }
