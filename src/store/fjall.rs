@@ -14,7 +14,7 @@ use super::keys::{self, Meta, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
 use super::{MessageRecord, Operation, Store, StoreError};
-use crate::directory::{Change, Directory};
+use crate::directory::{Change, Directory, FIRST_ACCOUNT};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
 use ::fjall::{
@@ -154,7 +154,7 @@ fn create(dir: &Path) -> Result<(), StoreError> {
         let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
         batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
-        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(1));
+        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(FIRST_ACCOUNT));
         batch.commit()
     })?;
     drop(db);
