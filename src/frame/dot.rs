@@ -152,8 +152,18 @@ mod tests {
     #[test]
     fn no_other_form_ends_a_message() {
         for form in [
-            &b"a\n.\n"[..], b"a\r\n.\n", b"a\n.\r\n", b"a\r.\r\n", b"a\r.\r", b"a\r\n.\r", b"a\r\n.\r\r\n",
-            b"a\r\n.\0\r\n", b"a\r\n. \r\n", b"a\r\n.\rb\r\n", b"a\n\n.\r\n", b"a\r\r\n..\r\n",
+            &b"a\n.\n"[..],
+            b"a\r\n.\n",
+            b"a\n.\r\n",
+            b"a\r.\r\n",
+            b"a\r.\r",
+            b"a\r\n.\r",
+            b"a\r\n.\r\r\n",
+            b"a\r\n.\0\r\n",
+            b"a\r\n. \r\n",
+            b"a\r\n.\rb\r\n",
+            b"a\n\n.\r\n",
+            b"a\r\r\n..\r\n",
         ] {
             assert_eq!(read(&[form]).0, None, "{:?}", form.escape_ascii().to_string());
         }
@@ -161,7 +171,14 @@ mod tests {
 
     #[test]
     fn a_lone_cr_or_lf_makes_the_message_unclean() {
-        for form in [&b"a\nb\r\n.\r\n"[..], b"a\rb\r\n.\r\n", b"\n\r\n.\r\n", b"a\r\r\n.\r\n", b".\n\r\n.\r\n", b".\rb\r\n.\r\n"] {
+        for form in [
+            &b"a\nb\r\n.\r\n"[..],
+            b"a\rb\r\n.\r\n",
+            b"\n\r\n.\r\n",
+            b"a\r\r\n.\r\n",
+            b".\n\r\n.\r\n",
+            b".\rb\r\n.\r\n",
+        ] {
             assert_eq!(read(&[form]).0, Some((Vec::new(), false)), "{:?}", form.escape_ascii().to_string());
         }
     }

@@ -175,11 +175,10 @@ mod tests {
 
     #[test]
     fn the_ceiling_counts_the_crlf() {
-        assert_eq!(lines(&[b"12345678\r\n123456789\r\nok\r\n"], 10), [
-            Some(b"12345678".to_vec()),
-            None,
-            Some(b"ok".to_vec())
-        ]);
+        assert_eq!(
+            lines(&[b"12345678\r\n123456789\r\nok\r\n"], 10),
+            [Some(b"12345678".to_vec()), None, Some(b"ok".to_vec())]
+        );
     }
 
     #[test]
