@@ -58,9 +58,12 @@ pub const SESSION_MS_MAX: u64 = 3_600_000;
 pub const HANDSHAKE_MS_MAX: u64 = 30_000;
 /// Actions one step of a session may return; a full list pauses the session.
 pub const ACTIONS_PER_STEP_MAX: usize = 64;
-/// Actions that one line or one piece of a message can cause at the most.
-pub const ACTIONS_PER_LINE_MAX: usize = 8;
+/// Actions that one line or one piece of a message can cause at the most, a farewell included.
+pub const ACTIONS_PER_LINE_MAX: usize = 12;
 const _: () = assert!(ACTIONS_PER_LINE_MAX * 2 <= ACTIONS_PER_STEP_MAX);
+
+/// Octets of one overlong line that are thrown away before the session is closed.
+pub const SKIPPED_LINE_OCTETS_MAX: u64 = 64 * MIB;
 
 // ---- The loop ----
 

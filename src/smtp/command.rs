@@ -94,12 +94,12 @@ pub enum Dialect {
 }
 
 /// Verbs that are recognised and not implemented (502), among them those RFC 5321 appendix F retired.
-const NOT_IMPLEMENTED: [&[u8]; 8] =
-    [b"EXPN", b"SEND", b"SOML", b"SAML", b"TURN", b"ETRN", b"ATRN", b"BURL"];
+const NOT_IMPLEMENTED: [&[u8]; 8] = [b"EXPN", b"SEND", b"SOML", b"SAML", b"TURN", b"ETRN", b"ATRN", b"BURL"];
 
 /// First words of other protocols that browsers and scanners send to mail ports.
 const OTHER_PROTOCOLS: [&[u8]; 11] = [
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI", b"INVITE",
+    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI",
+    b"INVITE",
 ];
 
 /// Reads one complete line without its CRLF.

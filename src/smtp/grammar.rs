@@ -8,7 +8,7 @@ use crate::limits::{DOMAIN_OCTETS_MAX, PATH_OCTETS_MAX};
 use crate::types::local_part::is_atext;
 use crate::types::{Domain, ForwardPath, Host, LocalPart, Mailbox, ReversePath};
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1, take_while_m_n};
+use nom::bytes::complete::{tag, tag_no_case, take_while, take_while_m_n, take_while1};
 use nom::character::complete::{char, none_of, satisfy, space0, space1};
 use nom::combinator::{all_consuming, map_opt, opt, recognize, value, verify};
 use nom::multi::{fold_many0, many0_count, separated_list1};
@@ -85,10 +85,7 @@ pub(super) fn bdat(rest: &[u8]) -> Result<Command, Offence> {
 /// `SP sasl-mech [SP initial-response]` (RFC 4954 section 8). The response is judged by the exchange.
 pub(super) fn auth(rest: &[u8]) -> Result<Command, Offence> {
     let text = std::str::from_utf8(rest).map_err(|_| Offence::BadArgument)?;
-    let mut parser = all_consuming((
-        preceded(space1, word),
-        terminated(opt(preceded(space1, word)), space0),
-    ));
+    let mut parser = all_consuming((preceded(space1, word), terminated(opt(preceded(space1, word)), space0)));
     let parsed: IResult<&str, (&str, Option<&str>)> = parser.parse(text);
     let (_, (mechanism, initial)) = parsed.map_err(|_| Offence::AuthMalformed)?;
     Ok(Command::Auth { mechanism: mechanism.into(), initial: initial.map(Into::into) })
@@ -143,11 +140,8 @@ fn reverse_path(input: &str) -> IResult<&str, ReversePath> {
 
 /// `Forward-path = Path`, or `<Postmaster>` without a domain
 fn forward_path(input: &str) -> IResult<&str, ForwardPath> {
-    alt((
-        value(ForwardPath::Postmaster, tag_no_case("<postmaster>")),
-        path.map(ForwardPath::Mailbox),
-    ))
-    .parse(input)
+    alt((value(ForwardPath::Postmaster, tag_no_case("<postmaster>")), path.map(ForwardPath::Mailbox)))
+        .parse(input)
 }
 
 /// `Path = "<" [ A-d-l ":" ] Mailbox ">"`
@@ -198,7 +192,8 @@ fn quoted_string(input: &str) -> IResult<&str, String> {
 
 /// `address-literal = "[" ( IPv4-address-literal / IPv6-address-literal ) "]"` (RFC 5321 section 4.1.3)
 fn address_literal(input: &str) -> IResult<&str, IpAddr> {
-    let inside = take_while_m_n(1, DOMAIN_OCTETS_MAX, |c: char| c.is_ascii_hexdigit() || ".:vVIiPp".contains(c));
+    let inside =
+        take_while_m_n(1, DOMAIN_OCTETS_MAX, |c: char| c.is_ascii_hexdigit() || ".:vVIiPp".contains(c));
     map_opt(delimited(char('['), inside, char(']')), |text: &str| {
         match text.get(..5).filter(|head| head.eq_ignore_ascii_case("IPv6:")) {
             Some(_) => text.get(5..)?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),

@@ -1,0 +1,184 @@
+//! What a session is apart from its phase: facts, counters, and the few deeds every phase needs.
+
+use super::Settings;
+use super::phase::Phase;
+use crate::contract::{Action, Actions, Answer, Cause, PeerFacts, Question, Ticket, Timer, TlsFacts};
+use crate::limits;
+use crate::smtp::offence::Offence;
+use crate::smtp::outcome;
+use crate::telemetry::note::Note;
+use crate::types::{AccountId, Chance, Now, Reply};
+use std::sync::Arc;
+
+/// The time and the list of actions, for one step.
+pub(super) struct Ctx<'a> {
+    pub(super) now: Now,
+    pub(super) out: &'a mut Actions,
+}
+
+impl Ctx<'_> {
+    pub(super) fn say(&mut self, reply: Reply) {
+        self.out.push(Action::Say(reply));
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.out.push(Action::Note(note));
+    }
+
+    pub(super) fn arm(&mut self, timer: Timer, ms: u64) {
+        self.out.push(Action::Arm(timer, Some(self.now.moment.plus_ms(ms))));
+    }
+}
+
+/// What was refused so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Commands.
+    errors: u32,
+    /// The first of them.
+    first: Option<Offence>,
+    /// Recipients.
+    refused_recipients: u32,
+    /// Logins.
+    pub(super) auth_failures: u32,
+    /// Commands that brought no message nearer, since the last message.
+    idle_commands: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) facts: PeerFacts,
+    pub(super) settings: Arc<Settings>,
+    pub(super) chance: Chance,
+    pub(super) tls: Option<TlsFacts>,
+    pub(super) account: Option<AccountId>,
+    pub(super) tally: Tally,
+    /// The server is leaving; the session ends when its transaction does.
+    pub(super) stopping: bool,
+    next_ticket: u64,
+}
+
+impl Core {
+    pub(super) fn new(facts: PeerFacts, settings: Arc<Settings>, chance: Chance) -> Self {
+        Self {
+            facts,
+            settings,
+            chance,
+            tls: None,
+            account: None,
+            tally: Tally::default(),
+            stopping: false,
+            next_ticket: 0,
+        }
+    }
+
+    pub(super) fn tls_is_up(&mut self, facts: TlsFacts, ctx: &mut Ctx<'_>) {
+        self.tls = Some(facts);
+        ctx.note(Note::Encrypted);
+    }
+
+    /// Asks, and returns the ticket to wait for.
+    pub(super) fn ask(&mut self, question: Question, ctx: &mut Ctx<'_>) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        ctx.out.push(Action::Ask(ticket, question));
+        ticket
+    }
+
+    /// Refuses a command. Goes on with `phase`, unless that was one too many.
+    pub(super) fn refuse(&mut self, offence: Offence, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
+        ctx.say(offence.reply());
+        self.count(offence);
+        if offence == Offence::OtherProtocol {
+            self.close(Cause::NotSmtp, ctx)
+        } else if offence == Offence::BadChunk || self.is_at_error_ceiling() {
+            self.close(Cause::TooManyErrors, ctx)
+        } else {
+            phase
+        }
+    }
+
+    /// Counts an offence whose reply is said elsewhere.
+    pub(super) fn count(&mut self, offence: Offence) {
+        self.tally.errors = self.tally.errors.saturating_add(1);
+        self.tally.first.get_or_insert(offence);
+    }
+
+    /// Whether the session has come to its last error.
+    pub(super) fn is_at_error_ceiling(&self) -> bool {
+        self.tally.errors >= limits::SESSION_ERRORS_MAX
+    }
+
+    /// Answers a command that brings no message nearer.
+    pub(super) fn idle_command(&mut self, reply: Reply, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
+        self.tally.idle_commands = self.tally.idle_commands.saturating_add(1);
+        if self.tally.idle_commands > limits::SESSION_IDLE_COMMANDS_MAX {
+            return self.refuse(Offence::TooManyIdleCommands, phase, ctx);
+        }
+        ctx.say(reply);
+        phase
+    }
+
+    /// A message was delivered: the session earned its place.
+    pub(super) fn delivered(&mut self, ctx: &mut Ctx<'_>) {
+        self.tally.idle_commands = 0;
+        ctx.arm(Timer::Session, limits::SESSION_MS_MAX);
+    }
+
+    /// Counts a refused recipient (its reply is said already). Goes on with `phase`, unless that was one too
+    /// many.
+    pub(super) fn refused_recipient(&mut self, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
+        self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
+        if self.tally.refused_recipients >= limits::SESSION_REFUSED_RECIPIENTS_MAX {
+            return self.close(Cause::TooManyRefusedRecipients, ctx);
+        }
+        phase
+    }
+
+    /// Says farewell and closes.
+    pub(super) fn close(&self, cause: Cause, ctx: &mut Ctx<'_>) -> Phase {
+        if let Some(reply) = outcome::farewell(cause) {
+            ctx.say(reply);
+        }
+        ctx.note(self.closed_note(cause));
+        ctx.out.push(Action::Close(cause));
+        Phase::Over
+    }
+
+    pub(super) fn closed_note(&self, cause: Cause) -> Note {
+        Note::Closed { cause, errors: self.tally.errors, offence: self.tally.first.map_or("", Offence::name) }
+    }
+
+    /// Brings an answer to the phase that waits for it. One that nobody waits for changes nothing.
+    pub(super) fn answered(
+        &mut self,
+        phase: Phase,
+        ticket: Ticket,
+        answer: Answer,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        match (phase, answer) {
+            (Phase::Mail(client, asked, awaited), Answer::Sender(lookup)) if awaited == ticket => {
+                self.sender_answered(client, asked, lookup, ctx)
+            }
+            (Phase::Mail(client, asked, awaited), Answer::Room(room)) if awaited == ticket => {
+                self.room_answered(client, *asked, room, ctx)
+            }
+            (Phase::Recipient(client, envelope, path, awaited), Answer::Recipient(lookup))
+                if awaited == ticket =>
+            {
+                self.recipient_answered(client, envelope, &path, lookup, ctx)
+            }
+            (Phase::Commit(client, pending, awaited), Answer::Commit(answer)) if awaited == ticket => {
+                self.commit_answered(client, &pending, answer, ctx)
+            }
+            (Phase::Login(client, mechanism, login, awaited), Answer::Login(verdict))
+                if awaited == ticket =>
+            {
+                self.login_answered(client, mechanism, login, verdict, ctx)
+            }
+            (phase, _) => phase,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! AUTH (RFC 4954).
+
+use super::core::{Core, Ctx};
+use super::phase::{Client, Phase};
+use crate::auth::sasl::{Exchange, Mechanism, Step};
+use crate::auth::verdict::LoginVerdict;
+use crate::contract::{Cause, Listener, Question};
+use crate::limits::{LOG_LOGIN_CHARS_MAX, SESSION_AUTH_FAILURES_MAX};
+use crate::smtp::offence::Offence;
+use crate::telemetry::note::Note;
+use crate::types::Reply;
+
+impl Core {
+    pub(super) fn auth(
+        &mut self,
+        phase: Phase,
+        mechanism: &[u8],
+        initial: Option<&[u8]>,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        let client = match phase.into_idle() {
+            Ok(client) => client,
+            Err(other) => return self.refuse(Offence::AuthNotNow, other, ctx),
+        };
+        if !client.esmtp || self.account.is_some() || self.facts.listener == Listener::Smtp {
+            return self.refuse(Offence::AuthNotNow, Phase::Idle(Some(client)), ctx);
+        }
+        let Some(mechanism) = Mechanism::parse(mechanism) else {
+            return self.refuse(Offence::UnknownMechanism, Phase::Idle(Some(client)), ctx);
+        };
+        let mut exchange = Exchange::new(mechanism);
+        let step = exchange.start(initial);
+        self.exchanged(client, mechanism, exchange, step, ctx)
+    }
+
+    pub(super) fn auth_line(
+        &mut self,
+        client: Box<Client>,
+        mechanism: Mechanism,
+        mut exchange: Exchange,
+        line: &[u8],
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        let step = exchange.respond(line);
+        self.exchanged(client, mechanism, exchange, step, ctx)
+    }
+
+    fn exchanged(
+        &mut self,
+        client: Box<Client>,
+        mechanism: Mechanism,
+        exchange: Exchange,
+        step: Step,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        match step {
+            Step::Challenge(text) => {
+                ctx.say(Reply::plain(334, text));
+                Phase::Auth(client, mechanism, exchange)
+            }
+            Step::Cancelled => self.refuse(Offence::AuthCancelled, Phase::Idle(Some(client)), ctx),
+            Step::Malformed => self.refuse(Offence::AuthMalformed, Phase::Idle(Some(client)), ctx),
+            Step::Credentials { login, password, authorize_as } => {
+                let shown = String::from_utf8_lossy(&login).chars().take(LOG_LOGIN_CHARS_MAX).collect();
+                let ticket = self.ask(Question::Login { login, password, authorize_as }, ctx);
+                Phase::Login(client, mechanism, shown, ticket)
+            }
+        }
+    }
+
+    pub(super) fn login_answered(
+        &mut self,
+        client: Box<Client>,
+        mechanism: Mechanism,
+        login: String,
+        verdict: LoginVerdict,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        ctx.note(Note::Login { mechanism: mechanism.name(), login, verdict });
+        ctx.say(verdict.reply());
+        let after = Phase::Idle(Some(client));
+        match verdict {
+            LoginVerdict::Accepted(account) => {
+                self.account = Some(account);
+                after
+            }
+            LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) => {
+                self.tally.auth_failures = self.tally.auth_failures.saturating_add(1);
+                if self.tally.auth_failures >= SESSION_AUTH_FAILURES_MAX {
+                    return self.close(Cause::TooManyAuthFailures, ctx);
+                }
+                after
+            }
+            LoginVerdict::Unavailable(_) => after,
+        }
+    }
+}
