@@ -50,6 +50,7 @@
 //! | `S: 250 2.1.0` | … and this enhanced status code |
 //! | `S: 250 2.1.0 Sender ok` | … and is one line with this text |
 //! | `S: 250-mx.example` | one line of a reply whose every line is given |
+//! | `S*: 3 250 2.1.5` | the next three replies have this code (and this enhanced status code) |
 //! | `S+: SIZE 65536` | the reply just matched has a line with this text |
 //! | `S!: AUTH` | the reply just matched has no line that begins with this text |
 //! | `A: commit failed` | the answer to the question asked, or to the next one of its kind (see [`Given`]) |
@@ -248,6 +249,8 @@ pub enum Event {
     Client(Text, bool),
     /// `S:`
     Reply(ReplyLine),
+    /// `S*:` so many replies like this one, which is no line of a longer one.
+    Replies(u32, ReplyLine),
     /// `S+:` the last reply has this line.
     ReplyHas(String),
     /// `S!:` the last reply has no line that begins so.

@@ -159,7 +159,7 @@ fn event_line(tag: &str, rest: &str) -> Read<Kind> {
         "B-" => return Ok(Kind::Message(MessageExpected::Body(octets(rest)?, false))),
         _ => {}
     }
-    let letters = tag.trim_end_matches(['+', '!', '-']);
+    let letters = tag.trim_end_matches(['+', '!', '-', '*']);
     let mark = tag.strip_prefix(letters).unwrap_or_default();
     let name = letters.trim_end_matches(|c: char| c.is_ascii_digit());
     let session = match letters.strip_prefix(name).unwrap_or_default() {
@@ -175,6 +175,10 @@ fn event_line(tag: &str, rest: &str) -> Read<Kind> {
         ("C", "", _) => Event::Client(octets(rest)?, true),
         ("C", "-", _) => Event::Client(octets(rest)?, false),
         ("S", "", _) => Event::Reply(reply(rest)?),
+        ("S", "*", _) => {
+            let (count, one) = replies(rest)?;
+            Event::Replies(count, one)
+        }
         ("S", "+", _) => Event::ReplyHas(words(rest)?),
         ("S", "!", _) => Event::ReplyLacks(words(rest)?),
         ("A", "", _) => {
@@ -263,6 +267,15 @@ fn reply(text: &str) -> Read<ReplyLine> {
         None => (None, rest),
     };
     Ok(ReplyLine { code, more, enhanced, text: (!text.is_empty()).then(|| text.to_owned()) })
+}
+
+/// What follows `S*:`: how many, and what each is.
+fn replies(text: &str) -> Read<(u32, ReplyLine)> {
+    let wrong = || "several replies are written like \"3 250 2.1.5\"".to_owned();
+    let (count, one) = text.split_once(' ').ok_or_else(wrong)?;
+    let count = u32::try_from(number(count)?).ok().filter(|count| *count > 0).ok_or_else(wrong)?;
+    let one = reply(one)?;
+    if one.more { Err(wrong()) } else { Ok((count, one)) }
 }
 
 fn enhanced(text: &str) -> Option<Enhanced> {

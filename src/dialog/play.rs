@@ -120,6 +120,7 @@ impl<'p, 'c> Player<'p, 'c> {
             hostname: dialog.head.hostname.clone(),
             message_octets_max: dialog.head.message_octets_max,
             tls_available: dialog.head.tls_available,
+            idle_ms: IDLE_MS,
         };
         Self {
             dialog,
@@ -233,6 +234,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 return Ok(());
             }
             Event::Reply(expected) => self.reply(number, expected)?,
+            Event::Replies(count, expected) => {
+                for _ in 0..*count {
+                    self.reply(number, expected)?;
+                }
+            }
             Event::ReplyHas(_) | Event::ReplyLacks(_) => self.reply_line(number, event)?,
             Event::Answer(about, given) => place.seat.give(around, *about, given.clone()),
             Event::TlsUp(_) if opens => {}
@@ -306,6 +312,7 @@ impl<'p, 'c> Player<'p, 'c> {
             }
             Event::Client(..)
             | Event::Reply(_)
+            | Event::Replies(..)
             | Event::ReplyHas(_)
             | Event::ReplyLacks(_)
             | Event::Answer(..)

@@ -83,6 +83,7 @@ fn session(number: u8, event: &Event) -> String {
         Event::Client(text, true) => ("C", "", text.to_string()),
         Event::Client(text, false) => ("C", "-", text.to_string()),
         Event::Reply(reply) => ("S", "", reply_line(reply)),
+        Event::Replies(count, reply) => ("S", "*", format!("{count} {}", reply_line(reply))),
         Event::ReplyHas(text) => ("S", "+", text.clone()),
         Event::ReplyLacks(text) => ("S", "!", text.clone()),
         Event::Answer(about, given) => ("A", "", format!("{} {}", about.name(), given_word(*about, given))),

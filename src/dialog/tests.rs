@@ -27,6 +27,7 @@ C: EHLO a\r\nNOOP\x20
 C:
 C-: \{2000:a}
 S: 250
+S*: 3 250 2.1.5
 S+: SIZE 65536
 S!: AUTH
 S: 250 2.1.0
@@ -125,6 +126,9 @@ fn what_is_wrong_is_named_with_its_line() {
         ("S: 600", "250 2.1.0"),
         ("S: 250 ", "250 2.1.0"),
         ("S+:", "a text must follow"),
+        ("S*: 250", "3 250 2.1.5"),
+        ("S*: 0 250", "3 250 2.1.5"),
+        ("S*: 3 250-x", "3 250 2.1.5"),
         ("A: commit", "names its question"),
         ("A: weather fine", "questions are about"),
         ("A: commit own", "durable, disk-full, failed"),
