@@ -113,6 +113,13 @@ pub const RESTART_WAIT_MS_MAX: u64 = 10_000;
 /// Failed starts in a row after which the parent gives up with exit code 75.
 pub const FAILED_STARTS_MAX: u32 = 12;
 
+/// Octets of one message between parent and server; the largest carries certificate and key.
+pub const CHANNEL_FRAME_OCTETS_MAX: usize = 1024 * 1024;
+/// Descriptors that go with one message, and so listeners that may be configured. Linux passes 253 at once.
+pub const CHANNEL_DESCRIPTORS_MAX: usize = 64;
+/// Time the other side of the channel may leave it full before it is taken for dead.
+pub const CHANNEL_SEND_MS_MAX: u64 = 5_000;
+
 // ---- Password hashing ----
 
 /// argon2id memory in KiB.
@@ -125,6 +132,21 @@ pub const ARGON2_LANES: u32 = 1;
 pub const ARGON2_SALT_OCTETS: usize = 16;
 /// Octets of an argon2id tag.
 pub const ARGON2_TAG_OCTETS: usize = 32;
+/// Largest argon2id memory in KiB that a stored hash may ask for.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 64 * 1024;
+/// Most argon2id passes that a stored hash may ask for.
+pub const ARGON2_PASSES_MAX: u32 = 8;
+/// Most argon2id lanes that a stored hash may ask for.
+pub const ARGON2_LANES_MAX: u32 = 4;
+/// Fewest octets of a stored hash's salt (RFC 9106 section 3.1).
+pub const ARGON2_SALT_OCTETS_MIN: usize = 8;
+/// Most octets of a stored hash's salt.
+pub const ARGON2_SALT_OCTETS_MAX: usize = 64;
+/// Fewest octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MIN: usize = 16;
+/// Most octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MAX: usize = 64;
+const _: () = assert!(ARGON2_MEMORY_KIB <= ARGON2_MEMORY_KIB_MAX && ARGON2_PASSES <= ARGON2_PASSES_MAX);
 /// Octets of a password; a longer one is refused like a wrong one, with the same work.
 pub const PASSWORD_OCTETS_MAX: usize = 1_024;
 /// Characters of a password an account may be given.
@@ -137,6 +159,13 @@ pub const HASH_QUEUE_MAX: usize = 32;
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.
 pub const HASH_MS_MAX: u64 = 10_000;
+/// Octets of one job on the hash worker's socket: a head of 24, then password, salt and tag.
+pub const HASH_JOB_OCTETS_MAX: usize =
+    24 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
+/// Idle time after which the hash worker gives its memory back.
+pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
+/// How much the hash worker yields to others (the `nice` value it adds to its own).
+pub const HASH_NICE: i32 = 10;
 /// A refused login is answered no sooner than this after it was asked.
 pub const REFUSAL_MS_MIN: u64 = 500;
 /// Refused logins are answered only at multiples of this.
