@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// The separator between a user and a detail: `user+detail@domain` is `user@domain`'s (RFC 5233).
 pub const DETAIL_SEPARATOR: char = '+';
 
+/// The number of the first account a store ever has.
+pub const FIRST_ACCOUNT: u32 = 1;
+
 /// A domain served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainEntry {
