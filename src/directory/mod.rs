@@ -85,9 +85,6 @@ pub enum Change {
     RemoveAlias(Address),
 }
 
-/// The id of the first account there ever is.
-pub const FIRST_ACCOUNT: u32 = 1;
-
 /// All of it, with the index that lookups use.
 #[derive(Debug, Clone)]
 pub struct Directory {
