@@ -86,7 +86,7 @@ pub enum Change {
 }
 
 /// All of it, with the index that lookups use.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     domains: BTreeMap<Domain, DomainEntry>,
     accounts: BTreeMap<AccountId, Account>,
@@ -94,6 +94,19 @@ pub struct Directory {
     targets: BTreeMap<AddressKey, Target>,
     /// The smallest id never used.
     next_account: u32,
+}
+
+impl Default for Directory {
+    /// Nothing in it, and nothing ever was.
+    fn default() -> Self {
+        Self {
+            domains: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            next_account: FIRST_ACCOUNT,
+        }
+    }
 }
 
 impl Directory {
