@@ -27,7 +27,7 @@ idle-seconds = 60
 "#;
 
 fn bases() -> Bases {
-    Bases { file: PathBuf::from("/etc/gatepost"), working: PathBuf::from("/home/admin") }
+    Bases { file: PathBuf::from("/etc/gatepost"), working: PathBuf::from("/srv/admin") }
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -255,13 +255,13 @@ fn a_setting_wins_over_the_file_and_needs_no_quotes() {
     let config = with(&["hostname=other.example", "limits.idle-seconds=30", "tls.key=\"k.pem\""]).unwrap();
     assert_eq!(config.hostname.as_str(), "other.example");
     assert_eq!(config.idle_ms, 30_000);
-    assert_eq!(config.tls.unwrap().key, PathBuf::from("/home/admin/k.pem"), "from the working directory");
+    assert_eq!(config.tls.unwrap().key, PathBuf::from("/srv/admin/k.pem"), "from the working directory");
 }
 
 #[test]
 fn a_setting_that_looks_like_another_type_stands_for_itself_where_a_string_is_wanted() {
-    assert_eq!(with(&["data-dir=2026"]).unwrap().data_dir, PathBuf::from("/home/admin/2026"));
-    assert_eq!(with(&["data-dir=a=b"]).unwrap().data_dir, PathBuf::from("/home/admin/a=b"));
+    assert_eq!(with(&["data-dir=2026"]).unwrap().data_dir, PathBuf::from("/srv/admin/2026"));
+    assert_eq!(with(&["data-dir=a=b"]).unwrap().data_dir, PathBuf::from("/srv/admin/a=b"));
 }
 
 #[test]
