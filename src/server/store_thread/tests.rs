@@ -115,7 +115,12 @@ fn large(number: u64, slices: usize) -> Vec<ToStore> {
 fn answers_of_commits(answers: &[FromStore]) -> Vec<(u64, CommitAnswer)> {
     let of = |answer: &FromStore| match answer {
         FromStore::Committed(key, answer) => Some((key.0, *answer)),
-        _ => None,
+        FromStore::Spooled(..)
+        | FromStore::Changed(_)
+        | FromStore::Listed(..)
+        | FromStore::Message(..)
+        | FromStore::Slice(..)
+        | FromStore::Failed(_) => None,
     };
     answers.iter().filter_map(of).collect()
 }
