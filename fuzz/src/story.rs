@@ -39,6 +39,10 @@ enum Start {
 enum Step {
     /// A line that a mail program sends.
     Say(Phrase),
+    /// The end of a message.
+    End,
+    /// A whole message at once.
+    Message,
     /// A line that it does not send, with its CRLF or without.
     Babble(Vec<u8>, bool),
     /// The same line many times.
@@ -199,6 +203,11 @@ impl Step {
         let say = |octets: &[u8], crlf| Some(Event::Client(Text::from_octets(octets), crlf));
         match self {
             Self::Say(phrase) => say(phrase.text().as_bytes(), true),
+            Self::End => say(b".", true),
+            Self::Message => {
+                let words = [Phrase::MailOwn, Phrase::Rcpt, Phrase::Data, Phrase::Stuffed, Phrase::Dot];
+                say(words.map(|word| word.text()).join("\r\n").as_bytes(), true)
+            }
             Self::Babble(octets, crlf) => say(octets, *crlf),
             Self::Flood(phrase, times) => {
                 say(format!("{}\r\n", phrase.text()).repeat(usize::from(*times)).as_bytes(), false)
