@@ -266,6 +266,7 @@ pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 pub const STORE_MEMTABLE_OCTETS: u64 = 8 * MIB;
 /// Octets of journals that trigger a flush.
 pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
+const _: () = assert!(STORE_JOURNAL_OCTETS >= 64 * MIB, "the database takes no less");
 /// Octets of write buffers above which no new mail is taken.
 pub const STORE_WRITE_BUFFER_OCTETS_MAX: u64 = 48 * MIB;
 /// Threads of the store that flush and compact.

@@ -8,12 +8,13 @@ use super::direct::Direct;
 use super::failure::{Exit, Failure};
 use super::output::write_out;
 use super::place::Begin;
-use super::{files, identity, password, place, shim};
+use super::{files, identity, password, place};
 use crate::config::checked::{Bases, Config};
 use crate::config::{self};
 use crate::contract::Listener;
 use crate::control::Response;
-use crate::directory::{Directory, plan};
+use crate::directory::{Directory, FIRST_ACCOUNT, plan};
+use crate::server::parent::{self, Start};
 use crate::types::{Address, Domain};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use std::fs::{DirBuilder, OpenOptions};
@@ -51,7 +52,8 @@ pub fn localserve(dir: &Path, port_base: u16, settings: &[String]) -> Result<Exi
         // Whoever closed our output does not want to know.
         let _ = write_out(|out| out.write_all(text.as_bytes()));
     };
-    Ok(shim::run_parent(config, pem.certificate, pem.key, announce))
+    let start = Start { config, certificate_pem: pem.certificate, key_pem: pem.key };
+    Ok(parent::run(start, announce))
 }
 
 /// The configuration that would stand in a file, and what was set over it.
@@ -130,7 +132,7 @@ fn prepare(dir: &Path) -> Result<Me, Failure> {
 fn is_untouched(directory: &Directory) -> bool {
     directory.domains().next().is_none()
         && directory.accounts().next().is_none()
-        && directory.next_account() <= Directory::default().next_account()
+        && directory.next_account() <= FIRST_ACCOUNT
 }
 
 fn me() -> Result<Address, Failure> {
@@ -342,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_untouched_until_something_was_in_it() {
-        let mut directory = Directory::default();
+        let mut directory = Directory::load([], FIRST_ACCOUNT);
         assert!(is_untouched(&directory));
         for request in [
             plan::Request::DomainAdd(Domain::parse("x.example").unwrap()),
