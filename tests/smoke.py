@@ -226,6 +226,24 @@ def changes_while_it_runs(server):
     check("accounts are listed", len(rows) == 2, rows)
 
 
+def the_configuration_shown_is_one(server):
+    """packaging/gatepost.toml is right but for the places, which are those of another machine."""
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "packaging", "gatepost.toml")
+    tls = os.path.join(server.data(), "tls")
+    settings = [
+        f"data-dir={server.data()}",
+        f"tls.certificate={tls}/certificate.pem",
+        f"tls.key={tls}/key.pem",
+    ]
+    command = [server.program, "config", "check", here]
+    for setting in settings:
+        command += ["--set", setting]
+    result = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    check("packaging/gatepost.toml is a configuration", result.returncode == 0, result.stderr)
+    result = subprocess.run([*command, "--set", "limits.connections=0"], capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+    check("a wrong value is 78", result.returncode == 78 and b"limits.connections" in result.stderr, result)
+
+
 def a_killed_server_comes_back(server):
     def greeting():
         try:
@@ -260,6 +278,7 @@ def main():
         mail_in_through_every_door(server)
         a_large_message(server)
         changes_while_it_runs(server)
+        the_configuration_shown_is_one(server)
         a_killed_server_comes_back(server)
         rows, password = server.messages("me@localhost"), server.password()
         code = server.stop()

@@ -452,6 +452,37 @@ fn every_dependency_has_its_reason() {
     assert!(seen > 10, "the dependencies were not found");
 }
 
+/// A promise in SECURITY.md names the tests that can break it; they must exist.
+#[test]
+fn every_test_named_in_the_papers_exists() {
+    let mut files = Vec::new();
+    walk(&root().join("src"), "rs", &mut files);
+    walk(&root().join("tests"), "rs", &mut files);
+    let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let paper = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut seen = 0;
+    // What stands in backticks is every second part.
+    for name in paper.split('`').skip(1).step_by(2) {
+        if name.contains('/') {
+            assert!(root().join(name).exists(), "SECURITY.md: there is no {name}");
+        } else if name.matches('_').count() >= 3 {
+            assert!(code.contains(&format!("fn {name}()")), "SECURITY.md: there is no test {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "the names were not found");
+}
+
+/// No paper and no script names a path of one machine.
+#[test]
+fn no_paper_names_a_path_of_one_machine() {
+    for file in ["README.md", "SECURITY.md", "CHANGELOG.md", ".ci/run", "Cargo.toml", "tests/smoke.py"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let found = MACHINE_PATHS.iter().find(|path| text.contains(*path));
+        assert_eq!(found, None, "{file}");
+    }
+}
+
 fn planted(path: &str, text: &str) -> Source {
     Source { path: path.into(), text: text.into() }
 }
