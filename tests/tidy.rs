@@ -97,6 +97,8 @@ const DOORS: [(&str, &[&str]); 21] = [
 
 /// Lines of a file in `src/`, its test module not counted, beyond which it is no longer read in one go.
 const FILE_LINES_MAX: usize = 600;
+/// Files that are longer already, and how long they may be until they are divided. This list only shrinks.
+const LONG_FILES: [(&str, usize); 1] = [("server/connection.rs", 640)];
 /// Words that mean something was left undone.
 const LEFT_UNDONE: [&str; 7] = ["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX", "HACK"];
 /// Beginnings of paths that exist on one machine only.
@@ -279,10 +281,17 @@ fn written_out(prefix: &str, group: &str) -> Vec<String> {
 
 fn too_long(source: &Source) -> Vec<String> {
     let lines = code(source).len();
-    if lines <= FILE_LINES_MAX {
-        return Vec::new();
+    let known = LONG_FILES.iter().find(|(path, _)| *path == source.path).map(|(_, lines)| *lines);
+    match known {
+        Some(_) if lines <= FILE_LINES_MAX => {
+            vec![format!("{}: take it off the list of this test", source.path)]
+        }
+        Some(most) if lines > most => vec![format!("{}: {lines} lines: divide it", source.path)],
+        None if lines > FILE_LINES_MAX => {
+            vec![format!("{}: {lines} lines are more than {FILE_LINES_MAX}: divide it", source.path)]
+        }
+        Some(_) | None => Vec::new(),
     }
-    vec![format!("{}: {lines} lines are more than {FILE_LINES_MAX}: divide it", source.path)]
 }
 
 fn left_undone(source: &Source) -> Vec<String> {
