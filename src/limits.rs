@@ -306,6 +306,14 @@ pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
 pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
 /// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
 pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets of one quoted value in a log line, escapes included.
+pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// The time a log budget is for.
+pub const LOG_MINUTE_MS: u64 = 60_000;
+/// Sources of suppressed lines that are told apart.
+pub const LOG_WORST_ADDRESSES: usize = 64;
+/// Sources of suppressed lines that are named when a minute is over.
+pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
 
 // ---- Dialogue files ----
 
@@ -317,14 +325,6 @@ pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 pub const DIALOG_SESSIONS_MAX: u8 = 9;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
-/// Octets of one quoted value in a log line, escapes included.
-pub const LOG_TEXT_OCTETS_MAX: usize = 224;
-/// The time a log budget is for.
-pub const LOG_MINUTE_MS: u64 = 60_000;
-/// Sources of suppressed lines that are told apart.
-pub const LOG_WORST_ADDRESSES: usize = 64;
-/// Sources of suppressed lines that are named when a minute is over.
-pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
 
 // ---- The sum ----
 
