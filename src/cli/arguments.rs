@@ -67,6 +67,11 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// What `localserve` makes first, started by it.
+    LocalServePrepare {
+        /// Where.
+        dir: PathBuf,
+    },
     /// The server process, started by the parent.
     ServeChild,
     /// The hash worker, started by the parent.
@@ -300,6 +305,10 @@ impl Given {
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
+            Verb::LocalServePrepare => {
+                let dir = self.path(Opt::Dir).ok_or_else(|| usage("it wants --dir DIR"))?;
+                Ok(Command::LocalServePrepare { dir })
+            }
             Verb::ServeChild => Ok(Command::ServeChild),
             Verb::HashWorkerChild => Ok(Command::HashWorkerChild),
             Verb::DomainAdd
@@ -365,7 +374,12 @@ impl Given {
                 })?;
                 DataCommand::MailShow(self.address(spec, 0)?, Uid(id))
             }
-            Verb::LocalServe | Verb::Serve | Verb::ConfigCheck | Verb::ServeChild | Verb::HashWorkerChild => {
+            Verb::LocalServe
+            | Verb::LocalServePrepare
+            | Verb::Serve
+            | Verb::ConfigCheck
+            | Verb::ServeChild
+            | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));
             }
         })

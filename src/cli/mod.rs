@@ -10,6 +10,7 @@ pub mod direct;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod first_start;
 pub mod identity;
 pub mod list;
 pub mod localserve;
@@ -48,6 +49,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::LocalServe { dir, port_base, settings } => {
             return localserve::localserve(&dir, port_base, &settings);
         }
+        Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
         Command::ServeChild => return Ok(server::start::run()),

@@ -27,6 +27,7 @@ pub enum Verb {
     AddressExplain,
     MailList,
     MailShow,
+    LocalServePrepare,
     ServeChild,
     HashWorkerChild,
 }
@@ -298,8 +299,9 @@ pub const SPECS: &[Spec] = &[
     ),
 ];
 
-/// What the parent starts; not for people.
+/// What other processes of ours start; not for people.
 pub const HIDDEN: &[Spec] = &[
+    spec(Verb::LocalServePrepare, &["localserve-prepare"], "", (0, 0), &[Opt::Dir], "", ""),
     spec(Verb::ServeChild, &["serve-child"], "", (0, 0), &[], "", ""),
     spec(Verb::HashWorkerChild, &["hash-worker-child"], "", (0, 0), &[], "", ""),
 ];
