@@ -13,7 +13,7 @@ use crate::config::checked::{Bases, Config};
 use crate::config::{self};
 use crate::contract::Listener;
 use crate::control::Response;
-use crate::directory::{Directory, plan};
+use crate::directory::{Directory, FIRST_ACCOUNT, plan};
 use crate::server::parent::{self, Start};
 use crate::types::{Address, Domain};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -132,7 +132,7 @@ fn prepare(dir: &Path) -> Result<Me, Failure> {
 fn is_untouched(directory: &Directory) -> bool {
     directory.domains().next().is_none()
         && directory.accounts().next().is_none()
-        && directory.next_account() <= Directory::default().next_account()
+        && directory.next_account() <= FIRST_ACCOUNT
 }
 
 fn me() -> Result<Address, Failure> {
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_untouched_until_something_was_in_it() {
-        let mut directory = Directory::default();
+        let mut directory = Directory::load([], FIRST_ACCOUNT);
         assert!(is_untouched(&directory));
         for request in [
             plan::Request::DomainAdd(Domain::parse("x.example").unwrap()),
