@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::contract::Delivery;
+use crate::limits::{BODY_SLICE_OCTETS, GROUP_MESSAGES_MAX};
+use crate::store::Operation;
 use crate::store::memory::{Fault, MemoryStore};
 use crate::types::{ReversePath, UnixTime};
+use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
