@@ -43,6 +43,8 @@ pub mod control;
 pub mod dialog;
 pub mod directory;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limits;
 pub mod mail;
 pub mod policy;

@@ -28,6 +28,12 @@ use place::Begin;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
 /// Runs a command line; the first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     arguments::parse(args).and_then(obey).unwrap_or_else(Failure::end)

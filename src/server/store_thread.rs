@@ -565,3 +565,6 @@ fn next_slice(body: &mut JobBody, done: u64) -> std::io::Result<Vec<u8>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

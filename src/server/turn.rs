@@ -190,6 +190,8 @@ impl Loop {
     /// When the poll itself fails.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        // What came together with the first message was read with it, and no readiness will tell of it.
+        self.hear_parent();
         let ending = loop {
             let patience = self.patience();
             match self.poll.poll(&mut events, patience) {
