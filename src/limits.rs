@@ -106,7 +106,7 @@ pub const LINGER_MS: u64 = 2_000;
 /// Wait after an accept that failed for a lack of something, before the next.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Descriptors that are none of a connection's: the store's files, listeners, the poll.
-pub const DESCRIPTORS_RESERVED: u64 = 512;
+pub const DESCRIPTORS_RESERVED: u64 = 256;
 /// Silence of the command line on the administrator's socket after which its place is free again.
 pub const CONTROL_IDLE_MS: u64 = 60_000;
 /// Connections to the administrator's socket.
@@ -325,3 +325,25 @@ pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 pub const DIALOG_SESSIONS_MAX: u8 = 9;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
+
+// ---- The sum ----
+
+/// Octets one connection can hold at the most, its envelope not counted: input not used, replies not taken
+/// with those of one more step, a line, and what rustls buffers in both directions.
+pub const CONNECTION_OCTETS_MAX: usize = 2 * 1024
+    + READ_OCTETS_PER_TURN
+    + OUTPUT_HIGH_OCTETS
+    + ACTIONS_PER_STEP_MAX * 512
+    + AUTH_LINE_OCTETS_MAX
+    + 4 * 18 * 1024;
+/// Octets one copy takes in an envelope: a recipient and what belongs to it. An envelope names no account
+/// twice, so it has no more of them than there are accounts.
+pub const DELIVERY_OCTETS_MAX: usize = PATH_OCTETS_MAX + 64;
+/// Octets that all connections share: bodies, what waits for the disk, the store, the log.
+pub const SHARED_OCTETS_MAX: u64 = BODY_MEMORY_TOTAL_OCTETS_MAX as u64
+    + SPOOL_WAITING_TOTAL_OCTETS_MAX as u64
+    + GROUP_OCTETS_MAX as u64
+    + STORE_CACHE_OCTETS
+    + STORE_WRITE_BUFFER_OCTETS_MAX
+    + LOG_QUEUE_OCTETS_MAX as u64
+    + (CONTROL_CONNECTIONS_MAX * (CONTROL_REQUEST_OCTETS_MAX + 2 * BODY_SLICE_OCTETS)) as u64;

@@ -10,6 +10,7 @@ pub mod direct;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod first_start;
 pub mod identity;
 pub mod list;
 pub mod localserve;
@@ -28,6 +29,12 @@ use place::Begin;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
 /// Runs a command line; the first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     arguments::parse(args).and_then(obey).unwrap_or_else(Failure::end)
@@ -42,6 +49,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::LocalServe { dir, port_base, settings } => {
             return localserve::localserve(&dir, port_base, &settings);
         }
+        Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
         Command::ServeChild => return Ok(server::start::run()),
