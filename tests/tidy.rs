@@ -233,7 +233,7 @@ fn wrong_doors(source: &Source) -> Vec<String> {
                 "store" => STORE_DOORS.iter().any(|file| source.path.starts_with(file)),
                 other => source.path.starts_with(other),
             };
-            if !holders.iter().any(|holder| opens(&holder)) {
+            if !holders.iter().any(opens) {
                 let line = text[..at].matches('\n').count() + 1;
                 complaints.push(format!(
                     "{}:{line}: only {} may name {door}",
