@@ -11,7 +11,7 @@ use crate::contract::Listener;
 use std::collections::VecDeque;
 
 /// Octets that a client that does not read lets pile up in its kernel.
-pub(super) const WINDOW_OCTETS: usize = 2_048;
+pub(super) const WINDOW_OCTETS: usize = 1_024;
 
 /// Where a client stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +204,14 @@ impl Client {
             Parcel::Fin => {
                 self.deaf = false;
                 let heard = self.read(desk);
-                if let Err((law, what)) = self.model.closed() {
+                let is_silent = match self.layer {
+                    Layer::Plain => self.listener == Listener::Submissions,
+                    Layer::Hello(..) | Layer::Broken => true,
+                    Layer::Records(_) => false,
+                };
+                if let Err((law, what)) = self.model.closed()
+                    && !is_silent
+                {
                     desk.break_law(law, format!("{} C{}: {what}", self.name, self.number));
                 }
                 self.standing = Standing::Gone;
@@ -228,7 +235,9 @@ impl Client {
                 desk.break_law(Law::CleanStartTls, format!("C{} got {} under TLS", self.number, shown(&raw)));
             }
             if opened.came_up {
-                self.model.tls_up();
+                if let Err((law, what)) = self.model.tls_up() {
+                    desk.break_law(law, format!("{} C{}: {what}", self.name, self.number));
+                }
                 desk.tell(&format!("{} C{} has TLS", self.name, self.number));
             }
             self.line.extend(opened.content);
@@ -239,7 +248,9 @@ impl Client {
                         desk.census.law(Law::OneReply);
                         heard.extend(one);
                     }
-                    Err((law, what)) => desk.break_law(law, format!("{} C{}: {what}", self.name, self.number)),
+                    Err((law, what)) => {
+                        desk.break_law(law, format!("{} C{}: {what}", self.name, self.number))
+                    }
                 }
             }
         }
@@ -291,7 +302,8 @@ impl Client {
         let text = String::from_utf8_lossy(&raw).into_owned();
         let code = text.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
         let word = text.get(4..).unwrap_or_default().split([' ', '\r']).next().unwrap_or_default();
-        let is_enhanced = word.split('.').count() == 3 && word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+        let is_enhanced =
+            word.split('.').count() == 3 && word.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
         Some(HeardReply { code, enhanced: if is_enhanced { word.into() } else { String::new() }, raw })
     }
 }

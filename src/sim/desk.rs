@@ -61,6 +61,7 @@ pub(super) enum Happening {
 pub(super) struct Desk {
     pub(super) now: Now,
     pub(super) chance: Chance,
+    dice: u64,
     pub(super) planted: Option<PlantedBug>,
     pub(super) census: Census,
     pub(super) town: Town,
@@ -84,6 +85,7 @@ impl Desk {
         let town = Town::new(&mut chance);
         Self {
             now: Now { moment: Moment(0), unix: UnixTime(UNIX_START) },
+            dice: chance.u64(),
             chance,
             planted,
             census: Census::default(),
@@ -124,17 +126,32 @@ impl Desk {
 
     // ---- chance ----
 
+    /// The next 64 bits. A world throws its dice a thousand times for each time a session does, so they
+    /// are cheaper (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+    fn throw(&mut self) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; zero for a bound of zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.chance.below(u64::try_from(bound).unwrap_or(u64::MAX))).unwrap_or(0)
+        usize::try_from(self.below_u64(u64::try_from(bound).unwrap_or(u64::MAX))).unwrap_or(0)
+    }
+
+    /// The same.
+    pub(super) fn below_u64(&mut self, bound: u64) -> u64 {
+        self.throw().checked_rem(bound).unwrap_or(0)
     }
 
     /// A number of `low ..= high`.
     pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.chance.below(high.saturating_sub(low) + 1)
+        low + self.below_u64(high.saturating_sub(low) + 1)
     }
 
     pub(super) fn one_in(&mut self, many: u64) -> bool {
-        self.chance.below(many) == 0
+        self.below_u64(many) == 0
     }
 
     /// One of several, by chance.
@@ -191,7 +208,8 @@ impl Desk {
 
 /// Octets for people.
 pub(super) fn shown(octets: &[u8]) -> String {
-    let mut text: String = octets.iter().take(100).flat_map(|octet| octet.escape_ascii()).map(char::from).collect();
+    let mut text: String =
+        octets.iter().take(100).flat_map(|octet| octet.escape_ascii()).map(char::from).collect();
     if octets.len() > 100 {
         text.push_str(&format!("… ({} octets)", octets.len()));
     }

@@ -16,7 +16,7 @@ impl Hasher {
     /// Takes a job.
     pub(super) fn take(&mut self, epoch: u32, job: &HashJob, desk: &mut Desk) {
         self.job = Some((job.id, toy_hash(job.password.reveal(), &job.salt) == job.tag));
-        if std::mem::take(&mut self.hangs) {
+        if std::mem::take(&mut self.hangs) && !desk.calm {
             desk.fault(Fault::WorkerHung);
             desk.tell("the hash worker hangs");
             return;

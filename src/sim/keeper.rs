@@ -1,9 +1,9 @@
 //! The store thread in small: what waits is made durable in groups, later, or not.
 
+use super::Law;
 use super::census::Fault as Seen;
 use super::desk::{Desk, Happening};
 use super::planted::PlantedBug;
-use super::Law;
 use crate::contract::{Commit, CommitAnswer, Delivery, Ticket};
 use crate::limits::STORE_MS_MAX;
 use crate::store::memory::{Fault, MemoryStore};
@@ -140,7 +140,11 @@ impl Keeper {
 
     /// All that waits gets this answer: the process is about to end.
     pub(super) fn give_up(&mut self) -> Vec<(usize, Ticket, CommitAnswer)> {
-        self.waiting.iter().chain(&self.flight).map(|one| (one.conn, one.ticket, CommitAnswer::Failed)).collect()
+        self.waiting
+            .iter()
+            .chain(&self.flight)
+            .map(|one| (one.conn, one.ticket, CommitAnswer::Failed))
+            .collect()
     }
 
     /// The process is killed. What is under way may still get to the disk, or not.

@@ -57,7 +57,7 @@ impl Lane {
     }
 
     fn carry(&mut self, parcel: Parcel, desk: &mut Desk, address: &impl Fn(Parcel) -> Happening) {
-        let late = self.latency_ms + desk.chance.below(self.jitter_ms + 1);
+        let late = self.latency_ms + desk.below_u64(self.jitter_ms + 1);
         if late > 0 {
             desk.fault(Fault::OctetsDelayed);
         }

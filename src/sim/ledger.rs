@@ -33,7 +33,14 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Notes the answer to the end of a message.
-    pub(super) fn answered(&mut self, body: Vec<u8>, accounts: BTreeSet<AccountId>, code: u16, id: &str, desk: &mut Desk) {
+    pub(super) fn answered(
+        &mut self,
+        body: Vec<u8>,
+        accounts: BTreeSet<AccountId>,
+        code: u16,
+        id: &str,
+        desk: &mut Desk,
+    ) {
         let promise = match (code, MailId::parse(id)) {
             (250, Some(id)) => {
                 self.kept += 1;
@@ -85,7 +92,9 @@ impl Entry {
         copies.sort_unstable();
         let had: Vec<AccountId> = copies.iter().map(|(account, _)| *account).collect();
         let once: BTreeSet<AccountId> = had.iter().copied().collect();
-        let told = || format!("{:?} for {:?}, and {copies:?} are there: {}", self.promise, self.accounts, shown(body));
+        let told = || {
+            format!("{:?} for {:?}, and {copies:?} are there: {}", self.promise, self.accounts, shown(body))
+        };
         match &self.promise {
             Promise::Kept(id) => {
                 let all = had.iter().eq(&self.accounts) && copies.iter().all(|(_, found)| found == id);
@@ -112,7 +121,12 @@ fn body_of(disk: &Disk, record: &MessageRecord) -> Result<Vec<u8>, String> {
         return Err(format!("{} has a strange head: {prefix}", record.body));
     }
     if u64::try_from(body.len()) != Ok(record.body_octets) {
-        return Err(format!("{} has {} octets, its record says {}", record.body, body.len(), record.body_octets));
+        return Err(format!(
+            "{} has {} octets, its record says {}",
+            record.body,
+            body.len(),
+            record.body_octets
+        ));
     }
     Ok(body)
 }

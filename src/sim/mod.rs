@@ -70,7 +70,7 @@ pub enum Law {
     StaleIgnored,
     /// What was said before STARTTLS does not count behind it.
     CleanStartTls,
-    /// Nobody is closed for a silence that was none.
+    /// Nobody is closed for a silence that was none, and nobody may be silent for longer.
     FairTimers,
     /// Every session ends once its client stops.
     EverySessionEnds,

@@ -58,8 +58,6 @@ enum At {
     Data,
     /// 220 to STARTTLS came; the next is a handshake.
     Handshake,
-    /// 421 or 221 came: nothing may follow.
-    Farewell,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +107,8 @@ struct Envelope {
 pub(super) struct Model {
     listener: Listener,
     at: At,
+    /// 421 or 221 came: nothing may follow.
+    farewell: bool,
     pending: Vec<u8>,
     is_first: bool,
     greeted: bool,
@@ -126,6 +126,7 @@ impl Model {
         Self {
             listener,
             at: At::Greeting,
+            farewell: false,
             pending: Vec::new(),
             is_first: true,
             greeted: false,
@@ -147,8 +148,9 @@ impl Model {
     /// Whether nothing that was sent waits for a reply.
     pub(super) fn is_answered(&self) -> bool {
         match self.at {
+            _ if self.farewell => true,
             At::Greeting => false,
-            At::Handshake | At::Farewell => true,
+            At::Handshake => true,
             At::Command | At::AuthLine | At::Data => !self.unit().is_some_and(|unit| unit.complete),
         }
     }
@@ -163,7 +165,10 @@ impl Model {
     }
 
     /// The handshake is done: everything starts again, but for the greeting.
-    pub(super) fn tls_up(&mut self) {
+    pub(super) fn tls_up(&mut self) -> Result<(), Broken> {
+        if self.injected {
+            return Err((Law::CleanStartTls, "TLS is up, and octets in the clear stood before it".into()));
+        }
         self.encrypted = true;
         if self.at == At::Handshake {
             self.at = At::Command;
@@ -171,15 +176,14 @@ impl Model {
             self.greeted = false;
             self.envelope = None;
         }
+        Ok(())
     }
 
     /// The server closed its side and nothing was reset.
     pub(super) fn closed(&self) -> Result<(), Broken> {
-        match (self.at, self.unit()) {
-            (At::Greeting | At::Command | At::AuthLine | At::Data, Some(unit)) if unit.complete => {
-                Err((Law::OneReply, format!("{:?} was never answered", unit.verb)))
-            }
-            _ => Ok(()),
+        match self.unit().filter(|unit| unit.complete && !self.farewell) {
+            Some(unit) => Err((Law::OneReply, format!("{:?} was never answered", unit.verb))),
+            None => Ok(()),
         }
     }
 
@@ -188,16 +192,17 @@ impl Model {
         self.last_code = reply.code;
         let law = |law, what: &str| Err((law, format!("{what}: {}", shown(&reply.raw))));
         match self.at {
-            At::Farewell => return law(Law::OneReply, "a reply behind the farewell"),
+            _ if self.farewell => return law(Law::OneReply, "a reply behind the farewell"),
             At::Handshake => return law(Law::CleanStartTls, "a reply in the place of a handshake"),
             At::Greeting | At::Command | At::AuthLine | At::Data => {}
         }
         let unit = self.unit();
         if reply.code == 421 {
-            self.at = At::Farewell;
+            self.farewell = true;
             return Ok(None);
         }
-        let Some(unit) = unit.filter(|unit| unit.complete || (reply.is_no() && unit.chunk.len() < unit.octets))
+        let Some(unit) =
+            unit.filter(|unit| unit.complete || (reply.is_no() && unit.chunk.len() < unit.octets))
         else {
             let law_of = if self.injected { Law::CleanStartTls } else { Law::OneReply };
             return law(law_of, "a reply without a command");
@@ -224,9 +229,6 @@ impl Model {
     /// which nobody can say whether they were kept.
     pub(super) fn unanswered(mut self) -> Vec<(Vec<String>, Vec<u8>)> {
         let mut messages = Vec::new();
-        if matches!(self.at, At::Handshake | At::Farewell | At::Greeting) {
-            return messages;
-        }
         while let Some(unit) = self.unit().filter(|unit| unit.complete) {
             self.pending = self.pending.get(unit.octets..).unwrap_or_default().to_vec();
             let code = if unit.verb == Verb::Data { 354 } else { 250 };
@@ -250,7 +252,7 @@ impl Model {
         };
         match self.at {
             At::Greeting => Some(of(Verb::Greeting, 0)),
-            At::Handshake | At::Farewell => None,
+            At::Handshake => None,
             At::Data => {
                 let end = if self.pending.starts_with(b".\r\n") {
                     Some(3)
@@ -270,8 +272,14 @@ impl Model {
                 let verb = verb_of(text);
                 match (verb, chunk_octets(text)) {
                     (Verb::Bdat { .. }, Some(octets)) => {
-                        let chunk: Vec<u8> =
-                            self.pending.get(line..).unwrap_or_default().iter().copied().take(octets).collect();
+                        let chunk: Vec<u8> = self
+                            .pending
+                            .get(line..)
+                            .unwrap_or_default()
+                            .iter()
+                            .copied()
+                            .take(octets)
+                            .collect();
                         let complete = chunk.len() == octets;
                         Some(Unit { verb, text: text.to_vec(), chunk, octets: line + octets, complete })
                     }
@@ -309,7 +317,7 @@ impl Model {
         let yes = !reply.is_no();
         match unit.verb {
             Verb::Greeting => self.at = At::Command,
-            Verb::Quit if yes => self.at = At::Farewell,
+            Verb::Quit if yes => self.farewell = true,
             Verb::Helo | Verb::Ehlo if yes => {
                 if self.encrypted && memmem::find(&reply.raw, b"STARTTLS").is_some() {
                     return Err((Law::CleanStartTls, "STARTTLS is offered under TLS".into()));
@@ -353,8 +361,9 @@ impl Model {
     }
 
     fn chunk_answered(&mut self, last: bool, chunk: &[u8], reply: &HeardReply) -> Option<Heard> {
-        if let Some(envelope) = &mut self.envelope {
-            envelope.chunked |= !reply.is_no();
+        let taken = !reply.is_no();
+        if let Some(envelope) = self.envelope.as_mut().filter(|_| taken) {
+            envelope.chunked = true;
             envelope.body.extend_from_slice(chunk);
         }
         // A message that became too big is over, whichever chunk it was.
@@ -365,7 +374,8 @@ impl Model {
             // Refused before it began: the envelope stands.
             Some(envelope) if reply.code == 503 || envelope.recipients.is_empty() => None,
             Some(envelope) => {
-                let body = envelope.body.clone();
+                let rest = if taken { &[][..] } else { chunk };
+                let body = [&envelope.body, rest].concat();
                 self.message(body, reply)
             }
             None => None,

@@ -153,7 +153,11 @@ impl Seen {
             ("did", format!("{:?}", self.deeds), format!("{:?}", again.deeds)),
         ];
         let found = pairs.into_iter().find(|(_, one, other)| one != other);
-        Some(found.map_or("kept other octets".into(), |(what, one, other)| format!("{what} {one}, then {other}")))
+        Some(
+            found.map_or("kept other octets".into(), |(what, one, other)| {
+                format!("{what} {one}, then {other}")
+            }),
+        )
     }
 }
 

@@ -42,9 +42,28 @@ pub(super) struct Script {
 
 /// The sorts of clients; some stand here more than once, since most mail is honest.
 const SORTS: [fn(&mut Desk, u64) -> Script; 22] = [
-    stranger, stranger, stranger, encrypted_stranger, submitter, submitter, submitter, guesser, guesser,
-    stopped_owner, blind_bot, trickler, noise, smuggler, smuggler, pauser, chunker, chunker, deaf_flooder,
-    injector, other_protocol, lingerer,
+    stranger,
+    stranger,
+    stranger,
+    encrypted_stranger,
+    submitter,
+    submitter,
+    submitter,
+    guesser,
+    guesser,
+    stopped_owner,
+    blind_bot,
+    trickler,
+    noise,
+    smuggler,
+    smuggler,
+    pauser,
+    chunker,
+    chunker,
+    deaf_flooder,
+    injector,
+    other_protocol,
+    lingerer,
 ];
 
 /// A client of some sort. `number` makes its messages unlike all others.
@@ -57,7 +76,11 @@ pub(super) fn any(desk: &mut Desk, number: u64) -> Script {
 pub(super) fn fresh_stranger(number: u64) -> Script {
     let mut script = Script::new("fresh stranger", Listener::Smtp, false);
     script.send("EHLO fresh.example\r\n");
-    script.transaction("late@far.example", &["ben@home.example"], &format!("Subject: fresh {number}\r\n\r\nhi\r\n"));
+    script.transaction(
+        "late@far.example",
+        &["ben@home.example"],
+        &format!("Subject: fresh {number}\r\n\r\nhi\r\n"),
+    );
     script.quit();
     script
 }
@@ -124,7 +147,8 @@ impl Script {
             let (piece, after) = rest.split_at_checked(1 + desk.below(rest.len())).unwrap_or((rest, &[]));
             rest = after;
             let is_last = rest.is_empty() && desk.one_in(2);
-            let mut octets = format!("BDAT {}{}\r\n", piece.len(), if is_last { " LAST" } else { "" }).into_bytes();
+            let mut octets =
+                format!("BDAT {}{}\r\n", piece.len(), if is_last { " LAST" } else { "" }).into_bytes();
             octets.extend_from_slice(piece);
             self.step(Step::Send(octets));
             if is_last {
@@ -166,7 +190,8 @@ impl Script {
 
     /// Onto a submission port, up to the second EHLO.
     fn on_submission(desk: &mut Desk, name: &'static str) -> Self {
-        let listener = desk.pick(&[Listener::Submission, Listener::Submissions]).unwrap_or(Listener::Submission);
+        let listener =
+            desk.pick(&[Listener::Submission, Listener::Submissions]).unwrap_or(Listener::Submission);
         let mut script = Self::new(name, listener, desk.one_in(3));
         if listener == Listener::Submission {
             script.send("EHLO me.example\r\n");
@@ -198,8 +223,16 @@ fn body(desk: &mut Desk, number: u64, part: u64) -> String {
     let lines = desk.pick(&[0, 1, 3, 10, 100]).unwrap_or(0);
     for _ in 0..lines {
         text.push_str(
-            desk.pick(&[".\r\n", "..\r\n", "\r\n", ".dot in front\r\n", "QUIT\r\n", "text of no weight\r\n", ".. .\r\n"])
-                .unwrap_or_default(),
+            desk.pick(&[
+                ".\r\n",
+                "..\r\n",
+                "\r\n",
+                ".dot in front\r\n",
+                "QUIT\r\n",
+                "text of no weight\r\n",
+                ".. .\r\n",
+            ])
+            .unwrap_or_default(),
         );
         if lines == 100 {
             text.push_str(&"x".repeat(60 + desk.below(40)));
@@ -241,7 +274,7 @@ fn ending(desk: &mut Desk, script: &mut Script) {
 fn stranger(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("stranger", Listener::Smtp, desk.one_in(2));
     script.send(desk.pick(&["EHLO far.example\r\n", "HELO far.example\r\n"]).unwrap_or_default());
-    for part in 0..=desk.chance.below(3) {
+    for part in 0..=desk.below_u64(3) {
         let (from, to, body) = (far(desk), recipients(desk), body(desk, number, part));
         script.transaction(from, &to, &body);
         if desk.one_in(4) {
@@ -281,7 +314,7 @@ fn submitter(desk: &mut Desk, number: u64) -> Script {
         script.login(desk, &wrong);
     }
     script.login(desk, &who);
-    for part in 0..=desk.chance.below(2) {
+    for part in 0..=desk.below_u64(2) {
         let from = if desk.one_in(5) { "ben@home.example".to_owned() } else { who.login.clone() };
         let (to, body) = (recipients(desk), body(desk, number, part));
         script.transaction(&from, &to, &body);
@@ -323,7 +356,7 @@ fn blind_bot(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("blind bot", Listener::Smtp, true);
     script.steps.clear();
     let mut all = b"EHLO bot.example\r\n".to_vec();
-    for part in 0..=desk.chance.below(3) {
+    for part in 0..=desk.below_u64(3) {
         all.extend_from_slice(format!("MAIL FROM:<{}>\r\n", far(desk)).as_bytes());
         for recipient in recipients(desk) {
             all.extend_from_slice(format!("RCPT TO:<{recipient}>\r\n").as_bytes());
@@ -347,7 +380,9 @@ fn blind_bot(desk: &mut Desk, number: u64) -> Script {
 fn trickler(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("trickler", Listener::Smtp, false);
     let gap = desk.between(500, 20_000);
-    for octet in format!("EHLO slow.example\r\nMAIL FROM:<>\r\nRCPT TO:<ada@home.example>\r\nNOOP {number}").bytes() {
+    for octet in
+        format!("EHLO slow.example\r\nMAIL FROM:<>\r\nRCPT TO:<ada@home.example>\r\nNOOP {number}").bytes()
+    {
         script.step(Step::Send(vec![octet]));
         script.step(Step::Pause(gap));
     }
@@ -366,7 +401,7 @@ fn noise(desk: &mut Desk, _: u64) -> Script {
             3 => b"BDAT 7 LAST\r\nQUIT\r\nx".to_vec(),
             4 => b"EHLO a\nMAIL FROM:<>\r\n".to_vec(),
             5 => b"\r\n".to_vec(),
-            6 => format!("BDAT {} LAST\r\n", desk.chance.below(50_000)).into_bytes(),
+            6 => format!("BDAT {} LAST\r\n", desk.below_u64(50_000)).into_bytes(),
             _ => (0..desk.between(1, 80)).flat_map(|_| desk.chance.octets().into_iter().take(1)).collect(),
         };
         script.step(Step::Send(line));
@@ -425,7 +460,7 @@ fn pauser(desk: &mut Desk, number: u64) -> Script {
 fn chunker(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("chunker", Listener::Smtp, desk.one_in(2));
     script.send("EHLO far.example\r\n");
-    for part in 0..=desk.chance.below(3) {
+    for part in 0..=desk.below_u64(3) {
         let (from, to) = (far(desk), recipients(desk));
         let mut octets = body(desk, number, part).into_bytes();
         let mut parameters = "";
@@ -435,7 +470,10 @@ fn chunker(desk: &mut Desk, number: u64) -> Script {
         }
         if desk.one_in(5) {
             // Too big by a little, or so much that the session ends.
-            octets.resize(super::server::MESSAGE_OCTETS_MAX + 1 + desk.below(super::server::MESSAGE_OCTETS_MAX), b'x');
+            octets.resize(
+                super::server::MESSAGE_OCTETS_MAX + 1 + desk.below(super::server::MESSAGE_OCTETS_MAX),
+                b'x',
+            );
         }
         if desk.one_in(6) {
             // In a wrong place: its octets are taken and are no commands.
@@ -456,7 +494,7 @@ fn deaf_flooder(desk: &mut Desk, _: u64) -> Script {
     let mut script = Script::new("deaf flooder", Listener::Smtp, true);
     script.step(Step::Deaf);
     desk.fault(Fault::PeerDeaf);
-    let times = usize::try_from(desk.between(20, 130)).unwrap_or(20);
+    let times = usize::try_from(desk.between(80, 130)).unwrap_or(20);
     script.step(Step::Send(b"EHLO flood.example\r\n".repeat(times)));
     script.step(Step::Pause(desk.pick(&[1_000, IDLE_MS / 2, 2 * IDLE_MS]).unwrap_or(1_000)));
     script.step(Step::Listen);

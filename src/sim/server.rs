@@ -41,7 +41,8 @@ pub(super) struct Server {
     verifier: Verifier,
     hasher: Hasher,
     keeper: Keeper,
-    conns: BTreeMap<usize, Conn>,
+    /// In boxes, since each turn takes each of them out and puts it back.
+    conns: BTreeMap<usize, Box<Conn>>,
     stops_by: Option<Moment>,
 }
 
@@ -82,7 +83,7 @@ impl Server {
             listener,
         };
         let conn = Conn::new(number, facts, &self.settings, desk);
-        self.conns.insert(number, conn);
+        self.conns.insert(number, Box::new(conn));
     }
 
     pub(super) fn arrived(&mut self, number: usize, parcel: Parcel, desk: &mut Desk) {
@@ -161,7 +162,8 @@ impl Server {
 
     /// Whoever waits for a login now may be told 454.
     fn excuse_logins(&mut self) {
-        let logins = self.conns.values_mut().filter_map(|conn| conn.open.as_mut()).filter(|open| open.is_login);
+        let logins =
+            self.conns.values_mut().filter_map(|conn| conn.open.as_mut()).filter(|open| open.is_login);
         logins.for_each(|open| open.excused = true);
     }
 
@@ -191,7 +193,14 @@ impl Server {
     // ---- questions and answers ----
 
     /// Brings an answer to a session, and whatever comes of it.
-    pub(super) fn answer(&mut self, number: usize, ticket: Ticket, answer: Answer, disk: &Disk, desk: &mut Desk) {
+    pub(super) fn answer(
+        &mut self,
+        number: usize,
+        ticket: Ticket,
+        answer: Answer,
+        disk: &Disk,
+        desk: &mut Desk,
+    ) {
         let Some(mut conn) = self.conns.remove(&number) else { return };
         if desk.one_in(6) {
             stale_answer(&mut conn, desk);
@@ -273,7 +282,7 @@ impl Server {
 
     /// Whether so many logins wait that one more may be turned away.
     fn is_crowded(&self, conn: &Conn) -> bool {
-        let waits = |other: &&Conn| other.open.as_ref().is_some_and(|open| open.is_login);
+        let waits = |other: &&Box<Conn>| other.open.as_ref().is_some_and(|open| open.is_login);
         let waiting = self.conns.values().filter(waits);
         let near = waiting.clone().filter(|other| same_prefix(other.facts.address, conn.facts.address));
         near.count() >= HASH_QUEUE_PER_PREFIX_MAX || waiting.count() >= HASH_QUEUE_MAX
@@ -308,7 +317,12 @@ impl Server {
     /// When something is due by itself.
     pub(super) fn next_deadline(&self, desk: &Desk) -> Option<Moment> {
         let conns = self.conns.values().filter_map(|conn| conn.next_deadline(desk)).min();
-        let verifier = self.verifier.next_deadline().filter(|_| !desk.has(PlantedBug::WaitsForHungWorker));
+        let mut verifier = self.verifier.next_deadline();
+        if desk.has(PlantedBug::WaitsForHungWorker) && verifier.is_some_and(|when| when <= desk.now.moment) {
+            // The deadline of the late worker does not go away; what leaves on the grid must not wait for it.
+            let next_tick = (desk.now.moment.0 / REFUSAL_TICK_MS + 1) * REFUSAL_TICK_MS;
+            verifier = Some(Moment(next_tick));
+        }
         let stops_by = self.stops_by.filter(|by| *by > desk.now.moment);
         [conns, verifier, stops_by].into_iter().flatten().min()
     }
@@ -321,7 +335,8 @@ impl Server {
         let due = self.verifier.due(desk.now.moment);
         due.into_iter().for_each(|decided| self.decided(decided, disk, desk));
         let out_of_grace = self.stops_by.is_some_and(|by| by <= desk.now.moment);
-        let numbers: Vec<usize> = self.conns.keys().copied().collect();
+        let busy = self.conns.iter().filter(|(_, conn)| out_of_grace || !conn.is_quiet(desk));
+        let numbers: Vec<usize> = busy.map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(mut conn) = self.conns.remove(&number) else { continue };
             conn.fire(desk);

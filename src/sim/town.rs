@@ -108,7 +108,8 @@ impl Town {
     pub(super) fn changes(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for (name, catch_all) in [("home.example", None), ("other.example", Some(AccountId(3)))] {
-            changes.extend(Domain::parse(name).map(|name| Change::PutDomain(DomainEntry { name, catch_all })));
+            changes
+                .extend(Domain::parse(name).map(|name| Change::PutDomain(DomainEntry { name, catch_all })));
         }
         changes.extend(self.owners.iter().map(|owner| {
             Change::PutAccount(Account {
@@ -127,9 +128,7 @@ impl Town {
             ("looped2@home.example", &["looped@home.example"]),
         ] {
             let members = addresses(members);
-            changes.extend(
-                address.parse().map(|address| Change::PutAlias(Alias { address, members })),
-            );
+            changes.extend(address.parse().map(|address| Change::PutAlias(Alias { address, members })));
         }
         changes
     }
@@ -145,9 +144,9 @@ impl Town {
 
     /// Whether the account may say that a message is from this address.
     pub(super) fn may_send_as(&self, account: AccountId, address: &str) -> bool {
-        self.owners
-            .iter()
-            .any(|owner| owner.id == account && owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address)))
+        self.owners.iter().any(|owner| {
+            owner.id == account && owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address))
+        })
     }
 
     /// Whose login this is, and whether it opens.
@@ -250,7 +249,8 @@ fn needles() -> Vec<String> {
 fn phc(id: AccountId, password: &str) -> String {
     let salt = vec![u8::try_from(id.0).unwrap_or(0); 16];
     let tag = toy_hash(password.as_bytes(), &salt);
-    PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }.to_string()
+    PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
+        .to_string()
 }
 
 /// Stands in for argon2id, which would take longer than the rest of the world together.

@@ -83,7 +83,7 @@ impl World {
     fn plan_clients(&mut self) {
         let many = self.desk.between(8, 30);
         for number in 0..many {
-            let at = Moment(self.desk.chance.below(BUSY_MS));
+            let at = Moment(self.desk.below_u64(BUSY_MS));
             let script = script::any(&mut self.desk, number);
             self.scripts.push((at, script));
         }
@@ -105,11 +105,11 @@ impl World {
         ];
         for _ in 0..desk.below(5) {
             let Some(sort) = desk.pick(&sorts) else { return };
-            let at = Moment(desk.chance.below(BUSY_MS));
+            let at = Moment(desk.below_u64(BUSY_MS));
             desk.at(at, Happening::Disaster(sort));
         }
         for _ in 0..10 {
-            let at = Moment(desk.chance.below(BUSY_MS));
+            let at = Moment(desk.below_u64(BUSY_MS));
             desk.at(at, Happening::Disaster(Disaster::StaleAnswer));
         }
     }
@@ -121,7 +121,9 @@ impl World {
         while !self.desk.is_broken() {
             let deadline = self.server.as_ref().and_then(|server| server.next_deadline(&self.desk));
             let comes = self.scripts.last().map(|(at, _)| *at);
-            let Some(next) = [deadline, comes, self.desk.next_at()].into_iter().flatten().min() else { return };
+            let Some(next) = [deadline, comes, self.desk.next_at()].into_iter().flatten().min() else {
+                return;
+            };
             if next > end {
                 return;
             }
@@ -258,7 +260,8 @@ impl World {
                 disk.next_commit = Some(StoreFault::Refuse(StoreError::Poisoned("a write failed".into())));
             }
             Disaster::GroupKeptAndFails => {
-                disk.next_commit = Some(StoreFault::KeepAndFail(StoreError::Poisoned("a sync failed".into())));
+                disk.next_commit =
+                    Some(StoreFault::KeepAndFail(StoreError::Poisoned("a sync failed".into())));
             }
             Disaster::WorkerDies => {
                 desk.fault(Fault::WorkerDied);
@@ -339,7 +342,9 @@ impl World {
                 let (account, _) = self.desk.town.truth(&login, &password);
                 let own = address.is_empty()
                     || account.is_some_and(|account| self.desk.town.may_send_as(account, &address));
-                self.desk.check(Law::Order, own || reply.code != 250, || format!("{account:?} sends as {address}"));
+                self.desk.check(Law::Order, own || reply.code != 250, || {
+                    format!("{account:?} sends as {address}")
+                });
             }
             Heard::Login { login, password, reply } => self.hear_login(&login, &password, &reply),
             Heard::Message { recipients, body, reply, id } => {
