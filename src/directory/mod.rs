@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// The separator between a user and a detail: `user+detail@domain` is `user@domain`'s (RFC 5233).
 pub const DETAIL_SEPARATOR: char = '+';
 
+/// The number of the first account a store ever has.
+pub const FIRST_ACCOUNT: u32 = 1;
+
 /// A domain served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainEntry {
@@ -83,7 +86,7 @@ pub enum Change {
 }
 
 /// All of it, with the index that lookups use.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     domains: BTreeMap<Domain, DomainEntry>,
     accounts: BTreeMap<AccountId, Account>,
@@ -91,6 +94,19 @@ pub struct Directory {
     targets: BTreeMap<AddressKey, Target>,
     /// The smallest id never used.
     next_account: u32,
+}
+
+impl Default for Directory {
+    /// Nothing in it, and nothing ever was.
+    fn default() -> Self {
+        Self {
+            domains: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            next_account: FIRST_ACCOUNT,
+        }
+    }
 }
 
 impl Directory {

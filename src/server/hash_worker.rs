@@ -10,6 +10,8 @@ use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS,
     HASH_JOB_OCTETS_MAX, HASH_MEMORY_IDLE_MS, HASH_NICE, PASSWORD_OCTETS_MAX,
 };
+use crate::server::log_thread::last_words;
+use crate::telemetry::line::Line;
 use crate::types::Secret;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,12 +58,12 @@ impl fmt::Display for HashError {
 
 impl std::error::Error for HashError {}
 
-/// Hashes a password that is being set, after bringing it into its normal form. Takes some 30 ms and the
-/// memory that `limits` says. `salt` must come from the operating system.
+/// Hashes a password that is being set, after bringing it into its normal form, and gives the PHC string.
+/// Takes some 30 ms and the memory that `limits` says. `salt` must come from the operating system.
 ///
 /// # Errors
 /// See [`HashError`].
-pub fn hash_password(password: &[u8], salt: [u8; ARGON2_SALT_OCTETS]) -> Result<PasswordHash, HashError> {
+pub fn hash_password(password: &[u8], salt: &[u8; ARGON2_SALT_OCTETS]) -> Result<String, HashError> {
     let password = normalise(password);
     let mut hash = PasswordHash {
         memory_kib: ARGON2_MEMORY_KIB,
@@ -72,7 +74,7 @@ pub fn hash_password(password: &[u8], salt: [u8; ARGON2_SALT_OCTETS]) -> Result<
     };
     let tag = argon2id(&mut Vec::new(), password.reveal(), &hash)?;
     hash.tag = tag.to_vec();
-    Ok(hash)
+    Ok(hash.to_string())
 }
 
 /// The tag of a password under the salt and parameters of `like`, as long as the one of `like`. `memory`
@@ -223,27 +225,50 @@ impl AsFd for WorkerLink {
 
 // ---- The worker's side ----
 
-/// The hash worker: its socket is standard input, where the parent put it. Ends when the loop's end closes.
+/// Why a worker ends before its time.
+#[derive(Debug)]
+enum Failure {
+    /// The socket broke.
+    Socket(io::Error),
+    /// A packet is no job.
+    Malformed,
+    /// A job cannot be computed.
+    Hash(HashError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(error) => write!(f, "its socket: {error}"),
+            Self::Malformed => f.write_str("a packet is no job"),
+            Self::Hash(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The hash worker: its socket is standard input, where the parent put it. Ends when the loop's end closes;
+/// with 70 (`EX_SOFTWARE`) when it cannot go on.
 #[must_use]
 pub fn run() -> ExitCode {
-    let socket = match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(socket) => socket,
-        Err(error) => {
-            log::error!("event=hash-worker-failed error=\"no socket on standard input: {error}\"");
-            return ExitCode::from(70);
-        }
-    };
     // The parent decides when it ends; a Ctrl-C or a stop of the whole unit must not take the worker from
     // transactions that still run. Signals with a handler do not end a process.
     let signals = [Signal::TERM, Signal::INT].map(Signal::as_raw);
-    let ignored = signal_hook_mio::v1_0::Signals::new(signals);
-    if let Err(error) = &ignored {
-        log::warn!("event=hash-worker-signals error=\"{error}\"");
-    }
+    let handled = signal_hook_mio::v1_0::Signals::new(signals);
+    // What a panic says may hold what was being hashed; the place says enough.
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, ToString::to_string);
+        last_words(Line::new("hash-worker-panic").text("place", &place));
+    }));
     renounce();
-    let code = serve(&socket);
-    drop(ignored);
-    code
+    let served = serve(io::stdin().as_fd());
+    drop(handled);
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            last_words(Line::new("hash-worker-failed").text("error", &failure.to_string()));
+            ExitCode::from(70)
+        }
+    }
 }
 
 /// Gives up what hashing does not need. What the kernel refuses here is one wall less against a fault of our
@@ -259,61 +284,50 @@ fn renounce() {
 }
 
 /// Answers jobs until the other end closes.
-fn serve(socket: &OwnedFd) -> ExitCode {
+fn serve(socket: BorrowedFd<'_>) -> Result<(), Failure> {
     let mut memory = Vec::new();
     loop {
-        let mut packet = Zeroizing::new([0; HASH_JOB_OCTETS_MAX]);
-        match wait(socket, !memory.is_empty()) {
-            Ok(true) => {}
-            Ok(false) => {
-                memory = Vec::new();
-                continue;
-            }
-            Err(error) => return failed(&error),
+        if !wait(socket, !memory.is_empty()).map_err(Failure::Socket)? {
+            memory = Vec::new();
+            continue;
         }
+        let mut packet = Zeroizing::new([0; HASH_JOB_OCTETS_MAX]);
         let length = match recv(socket, packet.as_mut_slice(), RecvFlags::TRUNC) {
-            Ok((_, 0)) => return ExitCode::SUCCESS,
             Ok((_, length)) => length,
             Err(Errno::INTR | Errno::AGAIN) => continue,
             // The loop's process died with an answer of ours unread.
-            Err(Errno::CONNRESET) => return ExitCode::SUCCESS,
-            Err(error) => return failed(&error),
+            Err(Errno::CONNRESET) => 0,
+            Err(error) => return Err(Failure::Socket(error.into())),
         };
-        let Some((id, password, hash)) = packet.get(..length).and_then(decode_job) else {
-            return failed(&"a packet is no job");
-        };
+        if length == 0 {
+            return Ok(());
+        }
+        let job = packet.get(..length).and_then(decode_job);
+        let (id, password, hash) = job.ok_or(Failure::Malformed)?;
         drop(packet);
-        let matched = match argon2id(&mut memory, password.reveal(), &hash) {
-            Ok(tag) => bool::from(tag.ct_eq(&hash.tag)),
-            Err(error) => return failed(&error),
-        };
+        let tag = argon2id(&mut memory, password.reveal(), &hash).map_err(Failure::Hash)?;
         drop(password);
         let mut answer = id.0.to_be_bytes().to_vec();
-        answer.push(u8::from(matched));
+        answer.push(tag.ct_eq(&hash.tag).unwrap_u8());
         match send(socket, &answer, SendFlags::NOSIGNAL) {
             Ok(_) => {}
-            Err(Errno::PIPE | Errno::CONNRESET) => return ExitCode::SUCCESS,
-            Err(error) => return failed(&error),
+            Err(Errno::PIPE | Errno::CONNRESET) => return Ok(()),
+            Err(error) => return Err(Failure::Socket(error.into())),
         }
     }
 }
 
 /// Waits for a packet; false when none came for so long that memory should be given back.
-fn wait(socket: &OwnedFd, holds_memory: bool) -> io::Result<bool> {
+fn wait(socket: BorrowedFd<'_>, holds_memory: bool) -> io::Result<bool> {
     let idle = Timespec::try_from(Duration::from_millis(HASH_MEMORY_IDLE_MS)).ok();
     loop {
         let timeout = idle.as_ref().filter(|_| holds_memory);
-        match poll(&mut [PollFd::new(socket, PollFlags::IN)], timeout) {
+        match poll(&mut [PollFd::new(&socket, PollFlags::IN)], timeout) {
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn failed(error: &dyn fmt::Display) -> ExitCode {
-    log::error!("event=hash-worker-failed error=\"{error}\"");
-    ExitCode::from(70)
 }
 
 #[cfg(test)]
