@@ -1,8 +1,13 @@
 //! Seeded worlds against the pure core (see `gatepost::sim`).
 //!
 //! `GATEPOST_SEED=n cargo test --test sim` makes one world again; `GATEPOST_WORLDS=n` makes more of them.
-#![expect(clippy::disallowed_methods, reason = "the environment says which worlds, and threads share them")]
-#![expect(clippy::disallowed_macros, reason = "what occurred is shown to whoever runs this")]
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "worlds are chosen by the environment, what occurred is shown, and a test may fail loudly"
+)]
 
 use gatepost::sim::{self, Census, Fault, Law, PlantedBug, Violation};
 use std::num::NonZero;

@@ -6,6 +6,7 @@ use super::town::Town;
 use super::{Law, Violation};
 use crate::auth::verifier::JobId;
 use crate::contract::{Answer, Ticket};
+use crate::telemetry::Recorder;
 use crate::types::{Chance, Moment, Now, UnixTime};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -64,6 +65,7 @@ pub(super) struct Desk {
     dice: u64,
     pub(super) planted: Option<PlantedBug>,
     pub(super) census: Census,
+    pub(super) recorder: Recorder,
     pub(super) town: Town,
     /// Nothing goes wrong any more.
     pub(super) calm: bool,
@@ -89,6 +91,7 @@ impl Desk {
             chance,
             planted,
             census: Census::default(),
+            recorder: Recorder::new(),
             town,
             calm: false,
             seed,

@@ -8,8 +8,8 @@
 //! | room | is |
 //! |---|---|
 //! | `town` | who lives here: directory, passwords, and what is true of both, written down twice |
-//! | `script` | what clients do |
-//! | `client`, `model` | a client, and its naive idea of which reply answers what |
+//! | `actors`, `script` | what clients do |
+//! | `client`, `model`, `reading` | a client, and its naive idea of which reply answers what |
 //! | `lane`, `layer` | the network; a toy in the place of TLS |
 //! | `server`, `conn`, `keeper`, `hasher` | a small model of the loop, the store thread and the hash worker |
 //! | `ledger` | what was promised to whom, held against the store |
@@ -21,6 +21,7 @@
     reason = "only tests drive a world; its numbers are small, and an overflow should fail loudly"
 )]
 
+mod actors;
 mod census;
 mod client;
 mod conn;
@@ -32,6 +33,7 @@ mod layer;
 mod ledger;
 mod model;
 mod planted;
+mod reading;
 mod recut;
 mod script;
 mod server;

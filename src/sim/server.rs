@@ -282,8 +282,8 @@ impl Server {
 
     /// Whether so many logins wait that one more may be turned away.
     fn is_crowded(&self, conn: &Conn) -> bool {
-        let waits = |other: &&Box<Conn>| other.open.as_ref().is_some_and(|open| open.is_login);
-        let waiting = self.conns.values().filter(waits);
+        let waits = |other: &&Conn| other.open.as_ref().is_some_and(|open| open.is_login);
+        let waiting = self.conns.values().map(Box::as_ref).filter(waits);
         let near = waiting.clone().filter(|other| same_prefix(other.facts.address, conn.facts.address));
         near.count() >= HASH_QUEUE_PER_PREFIX_MAX || waiting.count() >= HASH_QUEUE_MAX
     }

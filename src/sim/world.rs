@@ -1,13 +1,15 @@
 //! What happens when, from the first client to the last restart.
 
+use super::actors;
 use super::census::Fault;
 use super::client::Client;
 use super::desk::{Desk, Disaster, Happening, Parcel};
 use super::keeper::Disk;
 use super::ledger::Ledger;
-use super::model::{Heard, HeardReply};
+use super::model::Heard;
 use super::planted::PlantedBug;
-use super::script::{self, Script};
+use super::reading::HeardReply;
+use super::script::Script;
 use super::server::{Life, Server};
 use super::town::LoginTruth;
 use super::{Law, Report};
@@ -84,7 +86,7 @@ impl World {
         let many = self.desk.between(8, 30);
         for number in 0..many {
             let at = Moment(self.desk.below_u64(BUSY_MS));
-            let script = script::any(&mut self.desk, number);
+            let script = actors::any(&mut self.desk, number);
             self.scripts.push((at, script));
         }
         self.scripts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
@@ -402,8 +404,8 @@ impl World {
         let before = self.ledger.kept();
         for number in [1_000, 1_001] {
             let script = match number {
-                1_000 => script::fresh_stranger(number),
-                _ => script::fresh_owner(&mut self.desk, number),
+                1_000 => actors::fresh_stranger(number),
+                _ => actors::fresh_owner(&mut self.desk, number),
             };
             self.scripts.push((self.desk.now.moment, script));
             self.client_comes(false);
