@@ -107,6 +107,11 @@ fn catcher(bug: PlantedBug) -> Law {
         PlantedBug::LogsPassword => Law::NoSecret,
         PlantedBug::NoBackpressure => Law::BoundedOutput,
         PlantedBug::LeaksSlices => Law::NoLeftovers,
+        PlantedBug::SaysFullButKeeps => Law::NoFalseMail,
+        PlantedBug::RelaysForAnybody => Law::NoRelay,
+        PlantedBug::AnybodyIsAnySender => Law::Order,
+        PlantedBug::EveryPasswordIsRight => Law::RightPassword,
+        PlantedBug::StaysFull => Law::FreshDelivery,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::census::Fault;
 use super::desk::{Desk, Happening};
+use super::planted::PlantedBug;
 use super::town::toy_hash;
 use crate::auth::verifier::{HashJob, JobId};
 
@@ -15,7 +16,8 @@ pub(super) struct Hasher {
 impl Hasher {
     /// Takes a job.
     pub(super) fn take(&mut self, epoch: u32, job: &HashJob, desk: &mut Desk) {
-        self.job = Some((job.id, toy_hash(job.password.reveal(), &job.salt) == job.tag));
+        let right = toy_hash(job.password.reveal(), &job.salt) == job.tag;
+        self.job = Some((job.id, right || desk.has(PlantedBug::EveryPasswordIsRight)));
         if std::mem::take(&mut self.hangs) && !desk.calm {
             desk.fault(Fault::WorkerHung);
             desk.tell("the hash worker hangs");

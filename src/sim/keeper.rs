@@ -129,6 +129,9 @@ impl Keeper {
         if done.failed && desk.has(PlantedBug::FailureIsDurable) {
             done.answers.iter_mut().for_each(|(_, _, answer)| *answer = CommitAnswer::Durable);
         }
+        if desk.has(PlantedBug::SaysFullButKeeps) && !desk.calm {
+            done.answers.iter_mut().for_each(|(_, _, answer)| *answer = CommitAnswer::DiskFull);
+        }
         if desk.has(PlantedBug::StoresTwice) && !done.failed && !had_slices {
             commit(&flight, disk, desk);
         }

@@ -43,11 +43,21 @@ pub enum PlantedBug {
     LeaksSlices,
     /// Drops the octets of a read that the session did not take.
     LosesUntaken,
+    /// Says that the disk is full after it kept the message.
+    SaysFullButKeeps,
+    /// Takes mail for other servers as if they were here.
+    RelaysForAnybody,
+    /// Lets an account send as whoever it likes.
+    AnybodyIsAnySender,
+    /// Takes whatever the worker says for a match.
+    EveryPasswordIsRight,
+    /// Does not notice that there is room on the disk again.
+    StaysFull,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::DurableWithoutStoring,
         Self::DurableBeforeSync,
         Self::StoresTwice,
@@ -68,5 +78,10 @@ impl PlantedBug {
         Self::WaitsForHungWorker,
         Self::LeaksSlices,
         Self::LosesUntaken,
+        Self::SaysFullButKeeps,
+        Self::RelaysForAnybody,
+        Self::AnybodyIsAnySender,
+        Self::EveryPasswordIsRight,
+        Self::StaysFull,
     ];
 }

@@ -181,3 +181,57 @@ pub(super) fn copy(answer: &Answer) -> Answer {
         Answer::Commit(answer) => Answer::Commit(*answer),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Listener;
+    use crate::types::{Domain, SessionId};
+
+    /// A session that got these octets in one read.
+    fn recorded(octets: &[u8]) -> Recording {
+        let address = "203.0.113.9".parse().unwrap();
+        let facts = PeerFacts { session: SessionId(1), address, listener: Listener::Smtp };
+        let settings = Arc::new(Settings {
+            hostname: Domain::parse("mx.home.example").unwrap(),
+            message_octets_max: 1_000,
+            tls_available: true,
+            idle_ms: 1_000,
+        });
+        let chance = Chance::from_seed([1; 32]);
+        let mut recording = Recording::new(facts, settings.clone(), chance.clone());
+        let mut session = Session::new(facts, settings, chance);
+        for event in [Event::Opened, Event::Bytes(octets)] {
+            let mut out = Actions::new();
+            let told = match &event {
+                Event::Bytes(octets) => Event::Bytes(octets),
+                _ => Event::Opened,
+            };
+            let taken = session.step(Now::default(), event, &mut out);
+            recording.event(Now::default(), &told, taken);
+            recording.actions(out.as_slice());
+        }
+        recording
+    }
+
+    #[test]
+    fn a_session_cut_otherwise_is_the_same_session() {
+        let recording = recorded(b"EHLO a\r\nNOOP\r\nMAIL FROM:<>\r\n");
+        let mut chance = Chance::from_seed([2; 32]);
+        assert!((0..50).all(|_| recording.differs(&mut chance).is_none()));
+    }
+
+    #[test]
+    fn what_a_session_said_before_and_does_not_say_again_is_a_difference() {
+        let mut recording = recorded(b"EHLO a\r\nNOOP\r\n");
+        recording.seen.said.extend_from_slice(b"250 2.0.0 OK\r\n");
+        assert!(recording.differs(&mut Chance::from_seed([2; 32])).unwrap().starts_with("said"));
+    }
+
+    #[test]
+    fn octets_that_are_not_taken_again_are_a_difference() {
+        let mut recording = recorded(b"EHLO a\r\nMAIL FROM:<>\r\n");
+        recording.event(Now::default(), &Event::Bytes(b"NOOP\r\n"), 6);
+        assert!(recording.differs(&mut Chance::from_seed([2; 32])).unwrap().starts_with("did not take"));
+    }
+}

@@ -15,9 +15,12 @@ use crate::limits::{
     HASH_MS_MAX, HASH_QUEUE_MAX, HASH_QUEUE_PER_PREFIX_MAX, IDLE_MS, REFUSAL_MS_MIN, REFUSAL_TICK_MS,
     STOP_GRACE_MS,
 };
+use crate::policy;
+use crate::policy::recipient::RecipientLookup;
+use crate::policy::sender::SenderLookup;
 use crate::smtp::session::Settings;
 use crate::store::Store;
-use crate::types::{Domain, Moment, SessionId};
+use crate::types::{AccountId, Domain, Moment, SessionId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -256,11 +259,18 @@ impl Server {
                 (false, true) => RoomAnswer::Unavailable,
                 (false, false) => RoomAnswer::Enough,
             })),
+            Question::Sender(_, _) if desk.has(PlantedBug::AnybodyIsAnySender) => {
+                Some(Answer::Sender(SenderLookup::Own))
+            }
             Question::Sender(account, path) => {
-                Some(Answer::Sender(crate::policy::sender::look_up(directory, account, &path)))
+                Some(Answer::Sender(policy::sender::look_up(directory, account, &path)))
             }
             Question::Recipient(path) => {
-                Some(Answer::Recipient(crate::policy::recipient::look_up(directory, &path)))
+                let mut lookup = policy::recipient::look_up(directory, &path);
+                if lookup == RecipientLookup::NotOurDomain && desk.has(PlantedBug::RelaysForAnybody) {
+                    lookup = RecipientLookup::Account(AccountId(1));
+                }
+                Some(Answer::Recipient(lookup))
             }
             Question::Login { login, password, authorize_as } => {
                 let excused = directory.is_none() || self.is_crowded(conn);

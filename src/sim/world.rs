@@ -240,7 +240,7 @@ impl World {
                 }
                 // The loop learns of it a little later than the disk does.
                 disk.store.set_disk_full(full);
-                disk.is_full = full && desk.one_in(2);
+                disk.is_full = (full && desk.one_in(2)) || (disk.is_full && desk.has(PlantedBug::StaysFull));
             }
             Disaster::StoreFallsBehind(behind) => {
                 if behind {
