@@ -203,10 +203,7 @@ mod tests {
         let mut session = Session::new(facts, settings, chance);
         for event in [Event::Opened, Event::Bytes(octets)] {
             let mut out = Actions::new();
-            let told = match &event {
-                Event::Bytes(octets) => Event::Bytes(octets),
-                _ => Event::Opened,
-            };
+            let told = if let Event::Bytes(octets) = &event { Event::Bytes(octets) } else { Event::Opened };
             let taken = session.step(Now::default(), event, &mut out);
             recording.event(Now::default(), &told, taken);
             recording.actions(out.as_slice());
