@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Dialogues with no more client octets than this are cut at every place; longer ones at places of chance.
 const EVERY_PLACE_OCTETS: usize = 600;
 /// Dialogues with more client octets than this are not sent octet by octet, since each play is long.
-const LONG_OCTETS: usize = 100_000;
+const LONG_OCTETS: usize = 30_000;
 /// Octets that a long dialogue may send in all its plays cut by chance.
 const PLAYED_OCTETS: usize = 250_000;
 
