@@ -49,6 +49,8 @@ pub mod limits;
 pub mod mail;
 pub mod policy;
 pub mod server;
+#[doc(hidden)]
+pub mod sim;
 pub mod smtp;
 pub mod store;
 pub mod telemetry;

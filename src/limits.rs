@@ -266,7 +266,7 @@ pub const DISK_RESERVE_OCTETS_CEILING: u64 = 1_024 * 1_024 * MIB;
 /// Octets of block cache.
 pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 /// Octets of one memtable.
-pub const STORE_MEMTABLE_OCTETS: u64 = 8 * MIB;
+pub const STORE_MEMTABLE_OCTETS: u64 = 4 * MIB;
 /// Octets of journals that trigger a flush.
 pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
 const _: () = assert!(STORE_JOURNAL_OCTETS >= 64 * MIB, "the database takes no less");

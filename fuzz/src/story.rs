@@ -187,11 +187,14 @@ impl Story {
         kinds.extend(self.opening().into_iter().map(|event| Kind::Session(1, event)));
         let mut session = 1;
         for step in &self.steps {
-            match step {
-                Step::Other => session = 3 - session,
-                Step::Pass(seconds) => kinds.push(Kind::Pass(u64::from(*seconds) * 1_000)),
-                Step::Stop => kinds.push(Kind::Stop),
-                other => kinds.extend(other.event().map(|event| Kind::Session(session, event))),
+            if let Step::Other = step {
+                session = 3 - session;
+            } else if let Step::Pass(seconds) = step {
+                kinds.push(Kind::Pass(u64::from(*seconds) * 1_000));
+            } else if let Step::Stop = step {
+                kinds.push(Kind::Stop);
+            } else {
+                kinds.extend(step.event().map(|event| Kind::Session(session, event)));
             }
         }
         gatepost::fuzz::story(listener, kinds)
