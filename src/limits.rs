@@ -43,6 +43,9 @@ pub const CLAIMED_NAME_CHARS_MAX: usize = 128;
 pub const SESSION_ERRORS_MAX: u32 = 20;
 /// Refused recipients in one session before it is closed with 421.
 pub const SESSION_REFUSED_RECIPIENTS_MAX: u32 = 200;
+/// Recipients beyond [`RECIPIENTS_MAX`] in one session since the last delivered message before it is closed
+/// with 421. They are nobody's guesses: a list that is longer than a message may have comes in several.
+pub const SESSION_SURPLUS_RECIPIENTS_MAX: u32 = 10_000;
 /// Commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO again …) since the last delivered
 /// message before they count as errors.
 pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;

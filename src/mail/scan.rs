@@ -24,6 +24,9 @@ pub struct HeaderFacts {
     pub has_8bit: bool,
     /// Octets of the fields with their line ends, without the empty line after them.
     pub header_octets: u64,
+    /// Whether the message begins with a line of its text: no field, and no empty line to end a header. What
+    /// is put in front of it would take that line for one of its own.
+    pub begins_with_text: bool,
 }
 
 /// Where in the header the next octet stands.
@@ -110,10 +113,15 @@ impl HeaderScan {
             (Place::LineStart, b' ' | b'\t') if self.any_field => self.value(octet),
             (Place::LineStart, _) => {
                 self.name_octets = 0;
+                self.facts.begins_with_text = !self.any_field;
                 self.name_octet(octet)
             }
             (Place::Name, b':') if self.name_octets > 0 => self.field(),
-            (Place::Name, b' ' | b'\t') if self.name_octets > 0 => Place::AfterName,
+            (Place::Name, b' ' | b'\t') if self.name_octets > 0 => {
+                // The first line of a mailbox file, `From me@example.org Tue …`; its header follows.
+                self.facts.begins_with_text &= self.name() != b"from";
+                Place::AfterName
+            }
             (Place::Name, _) => self.name_octet(octet),
             (Place::AfterName, b':') => self.field(),
             (Place::AfterName, b' ' | b'\t') => Place::AfterName,
@@ -122,7 +130,11 @@ impl HeaderScan {
                 Place::LineStart
             }
             (Place::Value | Place::ValueCr, _) => self.value(octet),
-            (Place::LineStartCr | Place::AfterName | Place::Over, _) => Place::Over,
+            (Place::LineStartCr, b'\n') | (Place::AfterName | Place::Over, _) => Place::Over,
+            (Place::LineStartCr, _) => {
+                self.facts.begins_with_text = !self.any_field;
+                Place::Over
+            }
         }
     }
 
@@ -139,11 +151,16 @@ impl HeaderScan {
         Place::Name
     }
 
+    fn name(&self) -> &[u8] {
+        self.name.get(..self.name_octets).unwrap_or_default()
+    }
+
     /// The colon after a name: the line is a field.
     fn field(&mut self) -> Place {
         self.any_field = true;
+        self.facts.begins_with_text = false;
         self.facts.header_octets = self.seen_octets;
-        match self.name.get(..self.name_octets).unwrap_or_default() {
+        match self.name() {
             b"received" => self.facts.received_fields = self.facts.received_fields.saturating_add(1),
             b"from" => self.facts.from_fields = self.facts.from_fields.saturating_add(1),
             b"sender" => self.facts.has_sender = true,
@@ -185,6 +202,32 @@ mod tests {
         assert!(facts.has_sender && facts.has_date && facts.has_message_id && facts.has_8bit);
         let body = b"\r\nReceived: in the body\r\n".len();
         assert_eq!(facts.header_octets, u64::try_from(MESSAGE.len() - body).unwrap());
+    }
+
+    #[test]
+    fn text_without_a_header_is_told_from_a_message_with_one() {
+        for text in [
+            &b"It works.\r\n"[..],
+            b"hello",
+            b" Subject: x\r\n",
+            b": x\r\n",
+            b"\xff\r\n",
+            b"\rx",
+            b"a b: c\r\n",
+        ] {
+            assert!(scan(text).begins_with_text, "{text:?}");
+        }
+        for message in [
+            &b""[..],
+            b"\r\n",
+            b"\r\ntext\r\n",
+            b"Subject: x\r\n",
+            b"Subject : x\r\n",
+            b"X: y\r\ntext\r\n",
+            b"From me@example.org Tue Nov 24 2026\r\nSubject: x\r\n",
+        ] {
+            assert!(!scan(message).begins_with_text, "{message:?}");
+        }
     }
 
     #[test]
@@ -238,7 +281,8 @@ mod tests {
         for message in
             [&b""[..], b"\r\n", b"\r\nDate: x\r\n", b"Dear all,\r\nDate: x\r\n", b": x\r\n", b" Date: x\r\n"]
         {
-            assert_eq!(scan(message), HeaderFacts::default(), "{message:?}");
+            let facts = HeaderFacts { begins_with_text: false, ..scan(message) };
+            assert_eq!(facts, HeaderFacts::default(), "{message:?}");
         }
     }
 

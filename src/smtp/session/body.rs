@@ -262,6 +262,10 @@ impl Core {
                 prefix.extend(trace::message_id_field(envelope.id, hostname));
             }
         }
+        if facts.begins_with_text {
+            // Without an empty line the text would be read as more of these fields, and not be shown.
+            prefix.extend(b"\r\n");
+        }
         prefix
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Tally {
     first: Option<Offence>,
     /// Recipients.
     refused_recipients: u32,
+    /// Recipients more than a message may have, since the last message.
+    surplus_recipients: u32,
     /// Logins.
     pub(super) auth_failures: u32,
     /// Commands that brought no message nearer, since the last message.
@@ -123,6 +125,7 @@ impl Core {
     /// A message was delivered: the session earned its place.
     pub(super) fn delivered(&mut self, ctx: &mut Ctx<'_>) {
         self.tally.idle_commands = 0;
+        self.tally.surplus_recipients = 0;
         ctx.arm(Timer::Session, limits::SESSION_MS_MAX);
     }
 
@@ -134,6 +137,17 @@ impl Core {
             return self.close(Cause::TooManyRefusedRecipients, ctx);
         }
         phase
+    }
+
+    /// Counts a recipient more than a message may have. True for the first, the one worth a line.
+    pub(super) fn count_surplus_recipient(&mut self) -> bool {
+        self.tally.surplus_recipients = self.tally.surplus_recipients.saturating_add(1);
+        self.tally.surplus_recipients == 1
+    }
+
+    /// Whether that was one too many.
+    pub(super) fn is_at_surplus_ceiling(&self) -> bool {
+        self.tally.surplus_recipients >= limits::SESSION_SURPLUS_RECIPIENTS_MAX
     }
 
     /// Says farewell and closes.

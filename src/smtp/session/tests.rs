@@ -23,6 +23,7 @@ struct Driver {
     wire: Vec<u8>,
     kept: Vec<u8>,
     commits: Vec<Vec<u8>>,
+    prefixes: Vec<Vec<u8>>,
     story: Vec<String>,
     pending: Vec<u8>,
     commit_answer: CommitAnswer,
@@ -37,6 +38,7 @@ impl Driver {
             wire: Vec::new(),
             kept: Vec::new(),
             commits: Vec::new(),
+            prefixes: Vec::new(),
             story: Vec::new(),
             pending: Vec::new(),
             commit_answer: CommitAnswer::Durable,
@@ -86,6 +88,7 @@ impl Driver {
             Question::Commit(commit) => {
                 assert_eq!(commit.body_octets, u64::try_from(self.kept.len()).unwrap());
                 self.commits.push(std::mem::take(&mut self.kept));
+                self.prefixes.push(commit.prefix);
                 Answer::Commit(self.commit_answer)
             }
         }
@@ -325,4 +328,17 @@ fn three_refused_logins_end_the_session() {
     let wire = String::from_utf8(wire).unwrap();
     assert_eq!(codes(&wire), ["220", "250", "535", "535", "535", "421"]);
     assert!(session.is_over());
+}
+
+#[test]
+fn an_empty_line_parts_our_fields_from_text_without_a_header_and_from_nothing_else() {
+    let mut driver = Driver::new(Listener::Smtp);
+    driver.read(b"EHLO c.example\r\n");
+    for body in [&b"It works.\r\n"[..], b" Subject: x\r\n", b"Subject: x\r\n", b"\r\ntext\r\n", b""] {
+        driver.read(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<me@example.org>\r\nDATA\r\n");
+        driver.read(body);
+        driver.read(b".\r\n");
+    }
+    let parted: Vec<bool> = driver.prefixes.iter().map(|prefix| prefix.ends_with(b"\r\n\r\n")).collect();
+    assert_eq!(parted, [true, true, false, false, false]);
 }

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Ctx};
 use super::phase::{Client, Phase};
-use crate::contract::{Delivery, Listener, Question, RoomAnswer};
+use crate::contract::{Cause, Delivery, Listener, Question, RoomAnswer};
 use crate::limits::{DELIVERIES_PER_MESSAGE_MAX, RECIPIENTS_MAX};
 use crate::policy::recipient::RecipientLookup;
 use crate::policy::sender::SenderLookup;
@@ -128,8 +128,7 @@ impl Core {
             return self.refuse(Offence::RecipientNeedsUtf8, Phase::Envelope(client, envelope), ctx);
         }
         if envelope.taken >= RECIPIENTS_MAX {
-            let refusal = outcome::too_many_recipients();
-            return self.refuse_recipient(client, envelope, &path, refusal, ctx);
+            return self.refuse_surplus(client, envelope, &path, ctx);
         }
         let ticket = self.ask(Question::Recipient(path.clone()), ctx);
         Phase::Recipient(client, envelope, Box::new(path), ticket)
@@ -150,7 +149,7 @@ impl Core {
         let new: Vec<AccountId> =
             accounts.into_iter().filter(|account| !envelope.accounts.contains(account)).collect();
         if envelope.deliveries.len().saturating_add(new.len()) > DELIVERIES_PER_MESSAGE_MAX {
-            return self.refuse_recipient(client, envelope, path, outcome::too_many_recipients(), ctx);
+            return self.refuse_surplus(client, envelope, path, ctx);
         }
         let written = path.to_string();
         let recipient = written.trim_matches(['<', '>']);
@@ -177,6 +176,27 @@ impl Core {
         ctx.say(reply);
         envelope.refused = true;
         self.refused_recipient(Phase::Envelope(client, envelope), ctx)
+    }
+
+    /// Refuses a recipient more than a message may have. It is no guess at an address: the client keeps it for
+    /// the next message (RFC 5321 section 4.5.3.1.10), so those already taken must not be lost with it.
+    fn refuse_surplus(
+        &mut self,
+        client: Box<Client>,
+        mut envelope: Box<Envelope>,
+        path: &ForwardPath,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        let RecipientRefusal { reply, name } = outcome::too_many_recipients();
+        if self.count_surplus_recipient() {
+            ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason: name, code: reply.code });
+        }
+        ctx.say(reply);
+        envelope.refused = true;
+        if self.is_at_surplus_ceiling() {
+            return self.close(Cause::TooManyRefusedRecipients, ctx);
+        }
+        Phase::Envelope(client, envelope)
     }
 
     /// Refuses a message, before or after its data.
