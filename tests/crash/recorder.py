@@ -1,0 +1,32 @@
+"""Builds shim.c and says how to run a program under it."""
+
+import os
+import platform
+import shutil
+import subprocess
+
+
+def build_shim(directory):
+    """Compiles the recorder into a directory; returns its path."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        raise SystemExit("the recorder needs Linux on x86_64")
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit("the recorder needs a C compiler: apt-get install gcc libc6-dev")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shim.c")
+    shim = os.path.join(directory, "shim.so")
+    # Without a red zone: the call through the gate pushes a return address below the stack pointer.
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-mno-red-zone", "-shared", "-fPIC"]
+    subprocess.run([compiler, *flags, "-o", shim, source], check=True)
+    return shim
+
+
+def traced_environment(shim, directory, trace, **more):
+    """The environment under which what a program does below `directory` is recorded in `trace`."""
+    return {
+        **os.environ,
+        "LD_PRELOAD": shim,
+        "GATEPOST_TRACE_DIR": os.path.realpath(directory),
+        "GATEPOST_TRACE_FILE": trace,
+        **more,
+    }
