@@ -47,6 +47,10 @@ pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;
 pub const SESSION_AUTH_FAILURES_MAX: u32 = 3;
 /// Silence after which a session is closed (RFC 5321 section 4.5.3.2.7).
 pub const IDLE_MS: u64 = 300_000;
+/// Shortest silence that may be configured.
+pub const IDLE_MS_FLOOR: u64 = 10_000;
+/// Longest silence that may be configured.
+pub const IDLE_MS_CEILING: u64 = 3_600_000;
 /// Silence after which a session is closed while more than four fifths of the places are taken.
 pub const IDLE_CROWDED_MS: u64 = 15_000;
 /// Longest life of a session that has neither authenticated nor delivered in that time.
@@ -72,6 +76,8 @@ pub const OUTPUT_HIGH_OCTETS: usize = 16 * 1024;
 pub const OUTPUT_LOW_OCTETS: usize = 4 * 1024;
 /// Connections, all listeners together, by default.
 pub const CONNECTIONS_DEFAULT: usize = 4_096;
+/// Smallest number of connections that may be configured.
+pub const CONNECTIONS_FLOOR: usize = 16;
 /// Largest number of connections that may be configured.
 pub const CONNECTIONS_CEILING: usize = 65_536;
 /// Connections from one IPv4 address or IPv6 /64, by default.
@@ -84,16 +90,38 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 pub const HANDSHAKES_PER_TURN: usize = 8;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
 pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+/// Listeners that may be configured: their descriptors travel in one message.
+pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.
 pub const LISTEN_BACKLOG: i32 = 1_024;
 /// Time the server waits for running transactions when it is asked to stop.
 pub const STOP_GRACE_MS: u64 = 10_000;
+/// Longest time of that kind that may be configured.
+pub const STOP_GRACE_MS_CEILING: u64 = 300_000;
 /// Time the peer has to take the last reply before its socket is closed.
 pub const LINGER_MS: u64 = 2_000;
+/// Wait after an accept that failed for a lack of something, before the next.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// Descriptors that are none of a connection's: the store's files, listeners, the poll.
+pub const DESCRIPTORS_RESERVED: u64 = 512;
+/// Silence of the command line on the administrator's socket after which its place is free again.
+pub const CONTROL_IDLE_MS: u64 = 60_000;
 /// Connections to the administrator's socket.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
 /// Octets of one request on the administrator's socket.
 pub const CONTROL_REQUEST_OCTETS_MAX: usize = 256 * 1024;
+
+/// Octets of one answer on the administrator's socket; the raw octets of a message are not counted.
+pub const CONTROL_ANSWER_OCTETS_MAX: u64 = 256 * MIB;
+/// Time the command line waits for a word of the server on the administrator's socket.
+pub const CONTROL_ANSWER_MS_MAX: u64 = 30_000;
+/// Time the command line tries again while a server is just starting or stopping.
+pub const CONTROL_RETRY_MS_MAX: u64 = 5_000;
+/// Octets of a configuration file.
+pub const CONFIG_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a file with a certificate chain or a key. Both travel in one frame, where a line end takes two octets.
+pub const PEM_OCTETS_MAX: usize = 192 * 1024;
+const _: () = assert!(4 * PEM_OCTETS_MAX < CHANNEL_FRAME_OCTETS_MAX);
 
 // ---- Parent and children ----
 
@@ -101,6 +129,13 @@ pub const CONTROL_REQUEST_OCTETS_MAX: usize = 256 * 1024;
 pub const HEARTBEAT_MS: u64 = 1_000;
 /// Silence of the server after which the parent ends and restarts it.
 pub const HEARTBEAT_SILENCE_MS_MAX: u64 = 30_000;
+/// Silence of a server that is not ready yet after which the parent ends it: opening a store after a crash
+/// may read its whole journal.
+pub const START_SILENCE_MS_MAX: u64 = 600_000;
+/// Time beyond its grace period that the server has to leave before the parent ends it.
+pub const STOP_EXTRA_MS: u64 = 5_000;
+/// Time a leaving process waits for its last log lines to be written.
+pub const LOG_FLUSH_MS_MAX: u64 = 1_000;
 /// A child that lived shorter than this counts as a failed start.
 pub const SHORT_LIFE_MS: u64 = 5_000;
 /// First wait after a failed start; doubles with each further one.
@@ -109,6 +144,13 @@ pub const RESTART_WAIT_MS_MIN: u64 = 100;
 pub const RESTART_WAIT_MS_MAX: u64 = 10_000;
 /// Failed starts in a row after which the parent gives up with exit code 75.
 pub const FAILED_STARTS_MAX: u32 = 12;
+
+/// Octets of one message between parent and server; the largest carries certificate and key.
+pub const CHANNEL_FRAME_OCTETS_MAX: usize = 1024 * 1024;
+/// Descriptors that go with one message, and so listeners that may be configured. Linux passes 253 at once.
+pub const CHANNEL_DESCRIPTORS_MAX: usize = 64;
+/// Time the other side of the channel may leave it full before it is taken for dead.
+pub const CHANNEL_SEND_MS_MAX: u64 = 5_000;
 
 // ---- Password hashing ----
 
@@ -122,10 +164,27 @@ pub const ARGON2_LANES: u32 = 1;
 pub const ARGON2_SALT_OCTETS: usize = 16;
 /// Octets of an argon2id tag.
 pub const ARGON2_TAG_OCTETS: usize = 32;
+/// Largest argon2id memory in KiB that a stored hash may ask for.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 64 * 1024;
+/// Most argon2id passes that a stored hash may ask for.
+pub const ARGON2_PASSES_MAX: u32 = 8;
+/// Most argon2id lanes that a stored hash may ask for.
+pub const ARGON2_LANES_MAX: u32 = 4;
+/// Fewest octets of a stored hash's salt (RFC 9106 section 3.1).
+pub const ARGON2_SALT_OCTETS_MIN: usize = 8;
+/// Most octets of a stored hash's salt.
+pub const ARGON2_SALT_OCTETS_MAX: usize = 64;
+/// Fewest octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MIN: usize = 16;
+/// Most octets of a stored hash's tag.
+pub const ARGON2_TAG_OCTETS_MAX: usize = 64;
+const _: () = assert!(ARGON2_MEMORY_KIB <= ARGON2_MEMORY_KIB_MAX && ARGON2_PASSES <= ARGON2_PASSES_MAX);
 /// Octets of a password; a longer one is refused like a wrong one, with the same work.
 pub const PASSWORD_OCTETS_MAX: usize = 1_024;
 /// Characters of a password an account may be given.
 pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Octets of the PHC string of a password hash.
+pub const PHC_OCTETS_MAX: usize = 256;
 /// Octets of a login name that are looked at; a longer one is malformed.
 pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
 /// Password checks waiting for the hash worker.
@@ -134,6 +193,13 @@ pub const HASH_QUEUE_MAX: usize = 32;
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.
 pub const HASH_MS_MAX: u64 = 10_000;
+/// Octets of one job on the hash worker's socket: a head of 24, then password, salt and tag.
+pub const HASH_JOB_OCTETS_MAX: usize =
+    24 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
+/// Idle time after which the hash worker gives its memory back.
+pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
+/// How much the hash worker yields to others (the `nice` value it adds to its own).
+pub const HASH_NICE: i32 = 10;
 /// A refused login is answered no sooner than this after it was asked.
 pub const REFUSAL_MS_MIN: u64 = 500;
 /// Refused logins are answered only at multiples of this.
@@ -169,6 +235,10 @@ pub const BODY_MEMORY_TOTAL_OCTETS_MAX: usize = 16 * 1024 * 1024;
 pub const BODY_SLICE_OCTETS: usize = 128 * 1024;
 /// Octets of one session's body that may wait for the store thread to write them to its temporary file.
 pub const SPOOL_WAITING_OCTETS_MAX: usize = 512 * 1024;
+/// Octets handed to the store thread at once for a temporary file.
+pub const SPOOL_PIECE_OCTETS: usize = 64 * 1024;
+/// Octets of all sessions' bodies waiting to be written to temporary files, above which none of them is read.
+pub const SPOOL_WAITING_TOTAL_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Requests waiting for the store thread.
 pub const STORE_QUEUE_MAX: usize = 1_024;
 /// Messages synced together at the most.
@@ -177,8 +247,16 @@ pub const GROUP_MESSAGES_MAX: usize = 256;
 pub const GROUP_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// Time the store may take for a commit before the server gives up and restarts.
 pub const STORE_MS_MAX: u64 = 10_000;
+/// Time a commit waits for a store that asks for no new mail, before it is answered 451.
+pub const STORE_BEHIND_MS_MAX: u64 = 5_000;
+/// How often the store thread looks at disk and store while nothing is asked of it.
+pub const STORE_IDLE_MS: u64 = 1_000;
+/// Time opening the store may take, repair included.
+pub const STORE_OPEN_MS_MAX: u64 = 600_000;
 /// Octets of free disk that stay free, by default.
 pub const DISK_RESERVE_OCTETS_DEFAULT: u64 = 256 * MIB;
+/// Largest reserve that may be configured.
+pub const DISK_RESERVE_OCTETS_CEILING: u64 = 1_024 * 1_024 * MIB;
 /// Octets of block cache.
 pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 /// Octets of one memtable.
@@ -189,6 +267,26 @@ pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
 pub const STORE_WRITE_BUFFER_OCTETS_MAX: u64 = 48 * MIB;
 /// Threads of the store that flush and compact.
 pub const STORE_WORKERS: usize = 2;
+/// Octets of free disk below which the store takes no mail whatever is configured: its flushes and
+/// compactions write beside what they replace, and a write that finds the disk full ends the process.
+pub const STORE_DISK_FLOOR_OCTETS: u64 = 64 * MIB;
+const _: () = assert!(STORE_DISK_FLOOR_OCTETS < DISK_RESERVE_OCTETS_DEFAULT);
+/// Table and blob files the store keeps open.
+pub const STORE_CACHED_FILES: usize = 128;
+/// Memtables of one keyspace waiting for their flush from which no new mail is taken; with one more a
+/// commit would sleep in steps of 100 ms.
+pub const STORE_SEALED_MEMTABLES_HIGH: usize = 3;
+/// Sorted runs in level 0 of one keyspace from which no new mail is taken; a commit is slowed down at 20
+/// and sleeps at 30.
+pub const STORE_LEVEL0_RUNS_HIGH: usize = 20;
+/// Records of a removed account that one step of tidying removes.
+pub const TIDY_RECORDS_PER_STEP: usize = 256;
+/// Slices of bodies after which a step of tidying takes no further record.
+pub const TIDY_SLICES_PER_STEP: usize = 1_024;
+/// Slices removed in one batch when a body is given up.
+pub const DROP_SLICES_PER_BATCH: usize = 256;
+/// Octets read at once from a journal that is checked.
+pub const JOURNAL_READ_OCTETS: usize = 64 * 1024;
 /// Rows of a list that one answer of the store carries.
 pub const LIST_ROWS_PER_PAGE: usize = 500;
 
@@ -204,3 +302,11 @@ pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
 pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
 /// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
 pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets of one quoted value in a log line, escapes included.
+pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// The time a log budget is for.
+pub const LOG_MINUTE_MS: u64 = 60_000;
+/// Sources of suppressed lines that are told apart.
+pub const LOG_WORST_ADDRESSES: usize = 64;
+/// Sources of suppressed lines that are named when a minute is over.
+pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;

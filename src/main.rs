@@ -1,3 +1,5 @@
 //! The front door: arguments in, exit code out.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gatepost::cli::run(std::env::args_os())
+}

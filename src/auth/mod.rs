@@ -15,7 +15,11 @@
     clippy::get_unwrap
 )]
 
+mod common;
 pub mod lookup;
+pub mod password;
+pub mod phc;
+mod queue;
 pub mod sasl;
 pub mod verdict;
 pub mod verifier;

@@ -3,10 +3,18 @@
 //!
 //! A machine of its own: attempts, the worker's answers and the time go in; jobs and verdicts come out.
 
-use super::verdict::LoginVerdict;
+use super::lookup::{LoginLookup, look_up};
+use super::password::{PasswordHash, normalise};
+use super::queue::{FairQueue, Full, Prefix};
+use super::verdict::{LoginVerdict, Refusal, Unavailability};
 use crate::contract::Ticket;
 use crate::directory::Directory;
-use crate::types::{Chance, Moment, Secret, SessionId};
+use crate::limits::{
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, PASSWORD_OCTETS_MAX,
+    REFUSAL_MS_MIN, REFUSAL_TICK_MS,
+};
+use crate::types::{Address, Chance, Moment, Secret, SessionId};
+use aws_lc_rs::hmac;
 use std::net::IpAddr;
 
 /// A login to be checked.
@@ -61,67 +69,271 @@ pub struct Decided {
 }
 
 /// The machine.
+///
+/// An attempt is in one of three places: waiting for the worker, in flight, or decided and waiting for its
+/// time to leave. Each session has one attempt at the most, so all three together are bounded by the number
+/// of connections; the part that holds passwords is bounded by [`HASH_QUEUE_MAX`](crate::limits::HASH_QUEUE_MAX).
 #[derive(Debug)]
 pub struct Verifier {
-    _chance: Chance,
+    key: hmac::Key,
+    chance: Chance,
+    worker: Worker,
+    queue: FairQueue<Waiting>,
+    in_flight: Option<InFlight>,
+    decided: Vec<Leaving>,
+    next_id: u64,
+}
+
+/// Whether there is somebody to hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    Up,
+    Gone,
+}
+
+/// An attempt that needs a hash.
+#[derive(Debug)]
+struct Waiting {
+    who: Who,
+    password: Secret,
+    hash: PasswordHash,
+    if_right: LoginVerdict,
+    if_wrong: LoginVerdict,
+}
+
+/// Whose verdict it is and when it was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Who {
+    session: SessionId,
+    ticket: Ticket,
+    asked: Moment,
+}
+
+/// An attempt the worker has.
+#[derive(Debug)]
+struct InFlight {
+    id: JobId,
+    /// `None`: the session is over. The worker is busy all the same.
+    who: Option<Who>,
+    since: Moment,
+    if_right: LoginVerdict,
+    if_wrong: LoginVerdict,
+}
+
+/// A verdict and when it leaves.
+#[derive(Debug)]
+struct Leaving {
+    at: Moment,
+    decided: Decided,
+}
+
+/// What a login needs before it is decided.
+enum Need {
+    /// One argon2id run, and what it says.
+    Hash { hash: Option<PasswordHash>, if_right: LoginVerdict, if_wrong: LoginVerdict },
+    /// Nothing: it cannot be checked.
+    Nothing(Unavailability),
+}
+
+/// Every outcome of the lookup, and what a hash would say for it. Where the password cannot be right, both
+/// verdicts are the same refusal: even a tag that happened to fit would open nothing.
+fn need(lookup: LoginLookup) -> Need {
+    let never = |refusal| {
+        let verdict = LoginVerdict::Refused(refusal);
+        Need::Hash { hash: None, if_right: verdict, if_wrong: verdict }
+    };
+    // A hash that cannot be read is no password: nobody logs in with it, and nobody sees a difference.
+    let stored = |phc: &str, right, wrong| match PasswordHash::parse(phc) {
+        Ok(hash) => Need::Hash { hash: Some(hash), if_right: right, if_wrong: LoginVerdict::Refused(wrong) },
+        Err(_) => never(Refusal::NoPassword),
+    };
+    match lookup {
+        LoginLookup::Account(id, phc) => stored(&phc, LoginVerdict::Accepted(id), Refusal::WrongPassword),
+        LoginLookup::DisabledAccount(id, phc) => {
+            stored(&phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
+        }
+        LoginLookup::AccountWithoutPassword(_) => never(Refusal::NoPassword),
+        LoginLookup::Alias => never(Refusal::Alias),
+        LoginLookup::CatchAll => never(Refusal::CatchAll),
+        LoginLookup::NoSuchAddress => never(Refusal::NoSuchAddress),
+        LoginLookup::NoSuchDomain => never(Refusal::NoSuchDomain),
+        LoginLookup::Malformed => never(Refusal::Malformed),
+        LoginLookup::Unavailable => Need::Nothing(Unavailability::Directory),
+    }
 }
 
 impl Verifier {
     /// `server_key` makes decoy salts that stay the same for a name; `chance` shuffles within a tick.
     #[must_use]
     pub fn new(server_key: [u8; 32], chance: Chance) -> Self {
-        let _ = server_key;
-        Self { _chance: chance }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &server_key),
+            chance,
+            worker: Worker::Gone,
+            queue: FairQueue::default(),
+            in_flight: None,
+            decided: Vec::new(),
+            next_id: 0,
+        }
     }
 
     /// Takes a login. Its verdict comes from [`Verifier::due`].
     pub fn submit(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt) {
-        let _ = (now, directory, attempt);
+        let Attempt { session, ticket, source, login, password, authorize_as } = attempt;
+        let who = Who { session, ticket, asked: now };
+        // Made for every name, so that having an account saves no work.
+        let decoy = self.decoy(&login);
+        let (hash, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
+            Need::Hash { hash, if_right, if_wrong } => (hash.unwrap_or(decoy), if_right, if_wrong),
+            Need::Nothing(why) => return self.decide(now, who, LoginVerdict::Unavailable(why)),
+        };
+        if authorize_as.is_some_and(|other| !is_same_identity(&login, &other)) {
+            if_wrong = LoginVerdict::Refused(Refusal::OtherIdentity);
+            if_right = if_wrong;
+        }
+        let mut password = normalise(password.reveal());
+        if let Some(beginning) = password.reveal().get(..PASSWORD_OCTETS_MAX)
+            && beginning.len() < password.reveal().len()
+        {
+            // Nobody can have set it. Its beginning costs what any other wrong password costs.
+            password = Secret::new(beginning.to_vec());
+            if_right = if_wrong;
+        }
+        let waiting = Waiting { who, password, hash, if_right, if_wrong };
+        if let Err(Full) = self.queue.push(Prefix::of(source), waiting) {
+            self.decide(now, who, LoginVerdict::Unavailable(Unavailability::QueueFull));
+        }
     }
 
     /// A worker is there (the first, or one after a death).
     pub fn worker_up(&mut self, now: Moment) {
-        let _ = now;
+        // One that replaces another unannounced brings no answer to what that one was asked.
+        self.worker_lost(now);
+        self.worker = Worker::Up;
     }
 
-    /// The worker is gone; the job in flight, if any, is lost.
+    /// The worker is gone; the job in flight, if any, is lost. What waits is left for the next worker.
     pub fn worker_lost(&mut self, now: Moment) {
-        let _ = now;
+        self.worker = Worker::Gone;
+        if let Some(InFlight { who: Some(who), .. }) = self.in_flight.take() {
+            self.decide(now, who, LoginVerdict::Unavailable(Unavailability::Worker));
+        }
     }
 
     /// The job to give to the worker now, if it is idle and something waits. At most one is in flight.
     pub fn next_job(&mut self, now: Moment) -> Option<HashJob> {
-        let _ = now;
-        None
+        self.give_up_waiting(now);
+        match (self.worker, &self.in_flight) {
+            (Worker::Up, None) => {}
+            (Worker::Up, Some(_)) | (Worker::Gone, _) => return None,
+        }
+        let Waiting { who, password, hash, if_right, if_wrong } = self.queue.pop()?;
+        let id = JobId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.in_flight = Some(InFlight { id, who: Some(who), since: now, if_right, if_wrong });
+        let PasswordHash { memory_kib, passes, lanes, salt, tag } = hash;
+        Some(HashJob { id, password, salt, memory_kib, passes, lanes, tag })
     }
 
-    /// The worker answered.
+    /// The worker answered. An answer that was not waited for is ignored.
     pub fn hashed(&mut self, now: Moment, job: JobId, matched: bool) {
-        let _ = (now, job, matched);
+        let Some(answered) = self.in_flight.take_if(|flying| flying.id == job) else { return };
+        if let Some(who) = answered.who {
+            self.decide(now, who, if matched { answered.if_right } else { answered.if_wrong });
+        }
     }
 
     /// Whether the job in flight is older than the worker may take: replace it (and call
     /// [`Verifier::worker_lost`]).
     #[must_use]
     pub fn worker_is_late(&self, now: Moment) -> bool {
-        let _ = now;
-        false
+        self.in_flight.as_ref().is_some_and(|flying| now >= flying.since.plus_ms(HASH_MS_MAX))
     }
 
     /// The verdicts that leave now: all that share a tick, in an order of chance.
     pub fn due(&mut self, now: Moment) -> Vec<Decided> {
-        let _ = now;
-        Vec::new()
+        self.give_up_waiting(now);
+        let mut leaving: Vec<Decided> =
+            self.decided.extract_if(.., |one| one.at <= now).map(|one| one.decided).collect();
+        self.chance.shuffle(&mut leaving);
+        leaving
     }
 
     /// When to call [`Verifier::due`] (or look at [`Verifier::worker_is_late`]) next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        None
+        let leaves = self.decided.iter().map(|one| one.at).min();
+        let late = self.in_flight.as_ref().map(|flying| flying.since.plus_ms(HASH_MS_MAX));
+        let waited = self.queue.iter().map(|waiting| waiting.who.asked.plus_ms(HASH_MS_MAX)).min();
+        [leaves, late, waited].into_iter().flatten().min()
     }
 
     /// The session is over: its attempts need no verdict.
     pub fn forget(&mut self, session: SessionId) {
-        let _ = session;
+        self.queue.extract(|waiting| waiting.who.session == session);
+        self.decided.retain(|one| one.decided.session != session);
+        if let Some(flying) = &mut self.in_flight {
+            flying.who = flying.who.filter(|who| who.session != session);
+        }
+    }
+
+    /// Nobody waits longer for a worker than a worker may take.
+    fn give_up_waiting(&mut self, now: Moment) {
+        for waiting in self.queue.extract(|waiting| now >= waiting.who.asked.plus_ms(HASH_MS_MAX)) {
+            self.decide(now, waiting.who, LoginVerdict::Unavailable(Unavailability::Worker));
+        }
+    }
+
+    /// Sets the time a verdict leaves. Only the one who knows the password is answered at once; every other
+    /// answer leaves on the grid, so that it tells neither what was looked up, nor how long the worker took,
+    /// nor who else waited.
+    fn decide(&mut self, now: Moment, who: Who, verdict: LoginVerdict) {
+        let at = match verdict {
+            LoginVerdict::Accepted(_) | LoginVerdict::Disabled(_) => now,
+            LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
+                let earliest = who.asked.plus_ms(REFUSAL_MS_MIN).max(now);
+                Moment(earliest.0.checked_next_multiple_of(REFUSAL_TICK_MS).unwrap_or(u64::MAX))
+            }
+        };
+        let decided = Decided { session: who.session, ticket: who.ticket, verdict };
+        self.decided.push(Leaving { at, decided });
+    }
+
+    /// What is hashed where there is nothing to compare with: a salt and a tag that belong to the name, so
+    /// that asking twice is the same work twice. Nobody can find a password for the tag.
+    fn decoy(&self, login: &[u8]) -> PasswordHash {
+        let name = canonical(login);
+        let tag = self.derive(b"decoy tag\0", &name);
+        let mut salt = self.derive(b"decoy salt\0", &name);
+        salt.truncate(ARGON2_SALT_OCTETS);
+        PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
+    }
+
+    fn derive(&self, purpose: &[u8], name: &[u8]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(purpose);
+        context.update(name);
+        context.sign().as_ref().to_vec()
     }
 }
+
+/// A login name in the form under which it would be found; the octets themselves if it is no address.
+fn canonical(login: &[u8]) -> Vec<u8> {
+    match address(login) {
+        Some(address) => address.key().as_str().as_bytes().to_vec(),
+        None => login.to_vec(),
+    }
+}
+
+fn address(octets: &[u8]) -> Option<Address> {
+    std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+/// Whether an authorization identity names the one who authenticates (RFC 4616 section 2).
+fn is_same_identity(login: &[u8], other: &[u8]) -> bool {
+    login == other
+        || address(login).zip(address(other)).is_some_and(|(login, other)| login.key() == other.key())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,67 @@
-//! The command line: one file per subcommand.
+//! The command line: arguments in, exit code out.
+//!
+//! [`arguments`] understands, the other files do. Commands about data do not know whether a server runs: they
+//! go through [`access`].
+
+pub mod access;
+pub mod arguments;
+pub mod change;
+pub mod direct;
+pub mod explain;
+pub mod failure;
+pub mod files;
+pub mod identity;
+pub mod list;
+pub mod localserve;
+pub mod mail;
+pub mod output;
+pub mod password;
+pub mod place;
+pub mod remote;
+pub mod serve;
+mod shim;
+pub mod spec;
+
+use arguments::{Command, DataCommand, Place};
+use failure::Failure;
+use place::Begin;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs a command line; the first argument is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    arguments::parse(args).and_then(obey).unwrap_or_else(Failure::end)
+}
+
+fn obey(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Help(text) => output::write_out(|out| out.write_all(text.as_bytes()))?,
+        Command::Version => {
+            output::write_out(|out| writeln!(out, "gatepost {}", env!("CARGO_PKG_VERSION")))?;
+        }
+        Command::LocalServe { dir, port_base, settings } => {
+            return localserve::localserve(&dir, port_base, &settings);
+        }
+        Command::Serve { config, settings } => return serve::serve(&config, &settings),
+        Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
+        Command::ServeChild => return Ok(shim::serve_child()),
+        Command::HashWorkerChild => return Ok(shim::hash_worker_child()),
+        Command::Data(place, command) => obey_about_data(&place, command)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
+    let dir = &place::data_dir(place)?;
+    match command {
+        DataCommand::Change(request) => change::change(dir, Begin::at(place), request),
+        DataCommand::AccountAdd(address, from) => change::account_add(dir, address, from),
+        DataCommand::AccountPasswd(address, from) => change::account_passwd(dir, address, from),
+        DataCommand::DomainList(form) => list::domains(dir, form),
+        DataCommand::AccountList(form) => list::accounts(dir, form),
+        DataCommand::AliasList(form) => list::aliases(dir, form),
+        DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
+        DataCommand::MailList(address, form) => mail::list(dir, &address, form),
+        DataCommand::MailShow(address, uid) => mail::show(dir, &address, uid),
+    }
+}

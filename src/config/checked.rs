@@ -1,9 +1,12 @@
 //! Configuration as meant: complete, in range, nothing left to interpret.
 
+use super::keys::{Key, Kind, LISTENER};
+use super::written::{Origin, Problem, Written, WrittenListener};
 use crate::contract::Listener;
+use crate::limits::LISTENERS_MAX;
 use crate::types::Domain;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// A listener.
@@ -50,4 +53,259 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
+}
+
+/// The directories that relative paths start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bases {
+    /// Where the configuration file is.
+    pub file: PathBuf,
+    /// The working directory, for what was given on the command line.
+    pub working: PathBuf,
+}
+
+impl Config {
+    /// Checks all that is written.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the file.
+    pub fn check(written: &Written, bases: &Bases) -> Result<Self, Vec<Problem>> {
+        let mut check = Check { written, bases, problems: Vec::new() };
+        let hostname = check.hostname();
+        let data_dir = check.path(Key::DataDir);
+        if data_dir.is_none() {
+            check.missing(Key::DataDir);
+        }
+        let tls = check.tls();
+        let listeners = check.listeners();
+        let limits = Limits {
+            message_octets: check.number(Key::MessageOctets),
+            connections: check.number(Key::Connections),
+            connections_per_host: check.number(Key::ConnectionsPerHost),
+            connections_per_net: check.number(Key::ConnectionsPerNet),
+            disk_reserve_octets: check.number(Key::DiskReserveOctets),
+            idle_seconds: check.number(Key::IdleSeconds),
+            stop_grace_seconds: check.number(Key::StopGraceSeconds),
+        };
+        let mut problems = check.problems;
+        problems.sort_by_key(|problem| problem.origin);
+        match (hostname, data_dir) {
+            (Some(hostname), Some(data_dir)) if problems.is_empty() => {
+                Ok(limits.into_config(hostname, data_dir, listeners, tls))
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Numbers in range, in the units they are written in.
+struct Limits {
+    message_octets: u64,
+    connections: u64,
+    connections_per_host: u64,
+    connections_per_net: u64,
+    disk_reserve_octets: u64,
+    idle_seconds: u64,
+    stop_grace_seconds: u64,
+}
+
+impl Limits {
+    fn into_config(
+        self,
+        hostname: Domain,
+        data_dir: PathBuf,
+        listeners: Vec<ListenerConfig>,
+        tls: Option<TlsFiles>,
+    ) -> Config {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Config {
+            hostname,
+            data_dir,
+            listeners,
+            tls,
+            message_octets_max: self.message_octets,
+            connections_max: count(self.connections),
+            connections_per_host_max: count(self.connections_per_host),
+            connections_per_net_max: count(self.connections_per_net),
+            disk_reserve_octets: self.disk_reserve_octets,
+            idle_ms: self.idle_seconds.saturating_mul(1_000),
+            stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),
+        }
+    }
+}
+
+struct Check<'w> {
+    written: &'w Written,
+    bases: &'w Bases,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, origin: Origin, key: &str, what: String) {
+        self.problems.push(Problem { origin, key: key.to_owned(), what });
+    }
+
+    fn missing(&mut self, key: Key) {
+        // What stands there and is wrong has its problem already.
+        if self.written.texts.contains_key(&key) {
+            return;
+        }
+        let example = match key.kind() {
+            Kind::Text(example) => format!("\"{example}\""),
+            Kind::Number { default, .. } => default.to_string(),
+        };
+        let name = key.name().rsplit_once('.').map_or(key.name(), |(_, name)| name);
+        self.problem(Origin::Nowhere, key.name(), format!("it is missing: write {name} = {example}"));
+    }
+
+    fn hostname(&mut self) -> Option<Domain> {
+        let Some(text) = self.written.texts.get(&Key::Hostname) else {
+            self.missing(Key::Hostname);
+            return None;
+        };
+        match Domain::parse(&text.value) {
+            Ok(domain) => Some(domain),
+            Err(why) => {
+                let what = format!(
+                    "{:?} is not a host name: {why}; write the name that the server is known by in DNS, \
+                     such as \"mail.example.org\"",
+                    text.value
+                );
+                self.problem(text.origin, Key::Hostname.name(), what);
+                None
+            }
+        }
+    }
+
+    fn path(&mut self, key: Key) -> Option<PathBuf> {
+        let text = self.written.texts.get(&key)?;
+        if text.value.is_empty() || text.value.contains('\0') {
+            self.problem(text.origin, key.name(), "a path is wanted".to_owned());
+            return None;
+        }
+        let base = match text.origin {
+            Origin::Set => &self.bases.working,
+            Origin::Line(_) | Origin::Nowhere => &self.bases.file,
+        };
+        Some(base.join(&text.value))
+    }
+
+    /// Whether TLS is wanted, however incomplete.
+    fn wants_tls(&self) -> bool {
+        [Key::TlsCertificate, Key::TlsKey].iter().any(|key| self.written.texts.contains_key(key))
+    }
+
+    fn tls(&mut self) -> Option<TlsFiles> {
+        if !self.wants_tls() {
+            return None;
+        }
+        let certificate = self.path(Key::TlsCertificate);
+        let key = self.path(Key::TlsKey);
+        self.missing(Key::TlsCertificate);
+        self.missing(Key::TlsKey);
+        Some(TlsFiles { certificate: certificate?, key: key? })
+    }
+
+    fn number(&mut self, key: Key) -> u64 {
+        let Kind::Number { min, max, default } = key.kind() else { return 0 };
+        let Some(typed) = self.written.numbers.get(&key) else { return default };
+        match u64::try_from(typed.value) {
+            Ok(value) if (min..=max).contains(&value) => value,
+            Ok(_) | Err(_) => {
+                let what = format!("{} is out of range: from {min} to {max} are allowed", typed.value);
+                self.problem(typed.origin, key.name(), what);
+                default
+            }
+        }
+    }
+
+    fn listeners(&mut self) -> Vec<ListenerConfig> {
+        let written = self.written;
+        let count = written.listeners.len();
+        if count == 0 || count > LISTENERS_MAX {
+            let what = format!(
+                "there must be from 1 to {LISTENERS_MAX} listeners, not {count}: \
+                 write [[listener]] with kind = \"smtp\" and address = \"0.0.0.0:25\""
+            );
+            self.problem(Origin::Nowhere, LISTENER, what);
+        }
+        let mut listeners: Vec<ListenerConfig> = Vec::new();
+        for entry in written.listeners.iter().take(LISTENERS_MAX) {
+            let kind = self.listener_kind(entry);
+            let address = self.listener_address(entry, &listeners);
+            if let (Some(kind), Some(address)) = (kind, address) {
+                listeners.push(ListenerConfig { kind, address });
+            }
+        }
+        listeners
+    }
+
+    fn listener_kind(&mut self, entry: &WrittenListener) -> Option<Listener> {
+        let name = format!("{LISTENER}.kind");
+        let allowed = "\"smtp\" (mail from others, port 25), \"submission\" (587, STARTTLS) or \
+                       \"submissions\" (465, TLS)";
+        let Some(typed) = &entry.kind else {
+            self.problem(entry.origin, &name, format!("it is missing: write kind = {allowed}"));
+            return None;
+        };
+        let kind = match typed.value.as_str() {
+            "smtp" => Listener::Smtp,
+            "submission" => Listener::Submission,
+            "submissions" => Listener::Submissions,
+            other => {
+                self.problem(typed.origin, &name, format!("{other:?} is none: write {allowed}"));
+                return None;
+            }
+        };
+        if kind != Listener::Smtp && !self.wants_tls() {
+            let what = format!(
+                "{:?} takes passwords and needs TLS: write [tls] with certificate and key",
+                kind.name()
+            );
+            self.problem(typed.origin, &name, what);
+        }
+        Some(kind)
+    }
+
+    fn listener_address(&mut self, entry: &WrittenListener, others: &[ListenerConfig]) -> Option<SocketAddr> {
+        let name = format!("{LISTENER}.address");
+        let form = "write an IP address and a port, such as \"0.0.0.0:25\" or \"[::]:25\"";
+        let Some(typed) = &entry.address else {
+            self.problem(entry.origin, &name, format!("it is missing: {form}"));
+            return None;
+        };
+        let address = match typed.value.parse::<SocketAddr>() {
+            Ok(address) if address.port() != 0 => address,
+            Ok(_) => {
+                self.problem(typed.origin, &name, format!("port 0 cannot be connected to: {form}"));
+                return None;
+            }
+            Err(_) => {
+                self.problem(typed.origin, &name, format!("{:?} is no address: {form}", typed.value));
+                return None;
+            }
+        };
+        if let IpAddr::V6(ip) = address.ip()
+            && let Some(ip) = ip.to_ipv4_mapped()
+        {
+            self.problem(typed.origin, &name, format!("write the IPv4 address {ip} as such"));
+            return None;
+        }
+        if let Some(other) = others.iter().find(|other| overlap(other.address, address)) {
+            let what = format!(
+                "the listener {} on {} has that port already: give each listener an address of its own",
+                other.kind.name(),
+                other.address
+            );
+            self.problem(typed.origin, &name, what);
+        }
+        Some(address)
+    }
+}
+
+/// Whether two listeners cannot both be bound. IPv6 listeners take IPv6 alone, so the families never meet.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
 }

@@ -1,7 +1,11 @@
 //! An administrator's request against the current directory: what changes, or why not.
 
-use super::{AccountState, Change, Directory};
-use crate::types::{Address, Domain};
+mod accounts;
+mod aliases;
+mod domains;
+
+use super::{Account, AccountState, Alias, Change, Directory, DomainEntry, Target};
+use crate::types::{AccountId, Address, AddressKey, Domain};
 use serde::{Deserialize, Serialize};
 
 /// What an administrator asks for. Passwords arrive hashed: whoever asks has checked and hashed them.
@@ -44,11 +48,99 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanError(pub String);
 
+impl std::fmt::Display for PlanError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
 /// Plans a request. Nothing changes here.
 ///
 /// # Errors
 /// When the request contradicts the directory or a ceiling.
 pub fn plan(directory: &Directory, request: &Request) -> Result<Plan, PlanError> {
-    let _ = (directory, request);
-    Ok(Plan::default())
+    match request {
+        Request::DomainAdd(name) => domains::add(directory, name),
+        Request::DomainRemove(name) => domains::remove(directory, name),
+        Request::DomainCatchAll(name, target) => domains::catch_all(directory, name, target.as_ref()),
+        Request::AccountAdd(name, password) => accounts::add(directory, name, password.as_deref()),
+        Request::AccountRemove(name) => accounts::remove(directory, name),
+        Request::AccountPassword(address, password) => accounts::password(directory, address, password),
+        Request::AccountState(address, state) => accounts::state(directory, address, *state),
+        Request::AddressAdd(account, address) => accounts::address_add(directory, account, address),
+        Request::AddressRemove(account, address) => accounts::address_remove(directory, account, address),
+        Request::AliasAdd(address, members) => aliases::add(directory, address, members),
+        Request::AliasRemove(address) => aliases::remove(directory, address),
+    }
 }
+
+/// The account that has this address.
+///
+/// # Errors
+/// When there is none, with what the address is instead.
+pub fn account_of<'d>(directory: &'d Directory, address: &Address) -> Result<&'d Account, PlanError> {
+    match directory.target(address) {
+        Some(Target::Account(id)) => directory
+            .account(id)
+            .ok_or_else(|| PlanError(format!("{address} belongs to account {}, which is not there", id.0))),
+        Some(Target::Alias) => {
+            Err(PlanError(format!("{address} is an alias, not an account: see `gatepost alias list`")))
+        }
+        None => Err(PlanError(format!(
+            "there is no account with the address {address}: see `gatepost account list`, \
+             or make it with `gatepost account add {address}`"
+        ))),
+    }
+}
+
+/// A plan that changes something, without warnings.
+fn changing(change: Change) -> Plan {
+    Plan { changes: vec![change], warnings: Vec::new() }
+}
+
+/// A domain that is served, or the sentence that tells how to serve it.
+fn served<'d>(directory: &'d Directory, name: &Domain) -> Result<&'d DomainEntry, PlanError> {
+    directory.domain(name).ok_or_else(|| {
+        PlanError(format!("the domain {name} is not served: add it first with `gatepost domain add {name}`"))
+    })
+}
+
+/// An account's name: its first address.
+fn name_of(account: &Account) -> String {
+    account.addresses.first().map_or_else(|| format!("account {}", account.id.0), Address::to_string)
+}
+
+/// The name of an account that is known by its id only.
+fn name_of_id(directory: &Directory, id: AccountId) -> String {
+    directory.account(id).map_or_else(|| format!("account {}", id.0), name_of)
+}
+
+/// Aliases with a member that leads straight to what `is_meant` picks, as a warning each.
+fn warn_of_aliases_that_list(
+    directory: &Directory,
+    what: &str,
+    is_meant: impl Fn(&Target, &AddressKey) -> bool,
+) -> Vec<String> {
+    let lists = |alias: &&Alias| {
+        alias
+            .members
+            .iter()
+            .any(|member| directory.resolve(member).is_some_and(|(target, key)| is_meant(&target, &key)))
+    };
+    directory
+        .aliases()
+        .filter(lists)
+        .map(|alias| {
+            format!(
+                "the alias {0} still lists {what}, which leads to nobody now: \
+                 give it other members with `gatepost alias add {0} --to …`",
+                alias.address
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,24 @@
 //! server ([`turn`]) is one thread that decides everything and a store thread that decides nothing; the
 //! [`hash_worker`] computes argon2id and has no files and no network.
 
+pub mod bind;
+pub mod bodies;
 pub mod channel;
+mod children;
+pub mod clock;
+pub mod connection;
+pub mod control_server;
 pub mod hash_worker;
+pub mod listener;
 pub mod log_thread;
 pub mod parent;
+pub mod reception;
+mod restarts;
+pub mod spool;
+pub mod start;
+pub mod store_link;
+pub mod store_thread;
+pub mod timers;
+pub mod tls;
 pub mod turn;
+pub mod wire;

@@ -1,1 +1,514 @@
 //! The loop: one thread that decides.
+//!
+//! A turn: collect readiness, take the store's answers, feed sessions in rotating order within a budget
+//! each, hand the store what must be kept, flush, sleep until the nearest deadline. mio is edge-triggered:
+//! what is unfinished stays on the ready list, and while that is not empty the poll does not sleep.
+
+use super::bodies::Bodies;
+use super::channel::{Channel, Received, ToParent, ToServer};
+use super::clock::Clock;
+use super::connection::{Connection, Deed, Desk, Room};
+use super::control_server::{ControlServer, Office};
+use super::hash_worker::WorkerLink;
+use super::listener::{Door, Spare};
+use super::store_link::StoreLink;
+use super::store_thread::{Opened, StoreThread, WakerSlot};
+use super::timers::Timers;
+use crate::auth::verifier::Verifier;
+use crate::config::checked::Config;
+use crate::directory::Directory;
+use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX};
+use crate::policy::admission::{Admission, Ceilings};
+use crate::smtp::session::Settings;
+use crate::telemetry::Recorder;
+use crate::telemetry::line::Line;
+use crate::types::{Chance, Moment, Now, SessionId};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use rustls::ServerConfig;
+use signal_hook_mio::v1_0::Signals;
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+const PARENT: usize = 0;
+const WAKER: usize = 1;
+const SIGNALS: usize = 2;
+const WORKER: usize = 3;
+/// The administrator's socket; its clients follow.
+const CONTROL: usize = 1_024;
+const DOORS: usize = 2_048;
+const CONNECTIONS: usize = 65_536;
+/// Events taken in one turn.
+const EVENTS_PER_TURN: usize = 1_024;
+
+/// What a loop is made of.
+pub struct Parts {
+    /// The socket to the parent.
+    pub channel: Channel<ToServer, ToParent>,
+    /// Signals that ask the process to leave, if it listens to any.
+    pub signals: Option<Signals>,
+    /// The configuration.
+    pub config: Config,
+    /// How handshakes are made, if there is a certificate.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// One listening socket for each listener of the configuration.
+    pub sockets: Vec<OwnedFd>,
+    /// The store thread.
+    pub thread: StoreThread,
+    /// What it said when the store was open.
+    pub opened: Opened,
+    /// Where the store thread finds the waker.
+    pub waker: WakerSlot,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// How a loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to.
+    Clean,
+    /// Something failed that a new process can do better.
+    Again,
+}
+
+/// A loop on its way out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) until: Moment,
+    pub(super) ending: Ending,
+}
+
+/// The server.
+pub struct Loop {
+    poll: Poll,
+    clock: Clock,
+    channel: Channel<ToServer, ToParent>,
+    signals: Option<Signals>,
+    control: ControlServer,
+    next_beat: Moment,
+    pub(super) now: Now,
+    pub(super) config: Config,
+    pub(super) settings: Arc<Settings>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) chance: Chance,
+    pub(super) doors: Vec<Door>,
+    pub(super) spare: Spare,
+    pub(super) no_descriptor_told: Option<Moment>,
+    pub(super) connections: Slab<Box<Connection>>,
+    pub(super) by_session: BTreeMap<SessionId, usize>,
+    pub(super) last_session: u64,
+    /// Connections with unfinished work, each once, in the order of their turns.
+    pub(super) ready: VecDeque<usize>,
+    pub(super) timers: Timers,
+    pub(super) admission: Admission,
+    pub(super) directory: Directory,
+    pub(super) bodies: Bodies,
+    pub(super) store: StoreLink,
+    pub(super) store_is_down: bool,
+    pub(super) verifier: Verifier,
+    pub(super) worker: Option<WorkerLink>,
+    pub(super) recorder: Recorder,
+    pub(super) scratch: Vec<u8>,
+    pub(super) leaving: Option<Leaving>,
+}
+
+impl Loop {
+    /// Registers everything and tells the parent that connections are accepted.
+    ///
+    /// # Errors
+    /// When the poll, the doors or the administrator's socket cannot be set up.
+    pub fn new(parts: Parts, mut chance: Chance) -> io::Result<Self> {
+        let Parts { channel, mut signals, config, tls, sockets, thread, opened, waker, clock } = parts;
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waker::new(registry, Token(WAKER))?);
+        registry.register(&mut SourceFd(&channel.as_fd().as_raw_fd()), Token(PARENT), Interest::READABLE)?;
+        if let Some(signals) = &mut signals {
+            registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
+        }
+        let control = ControlServer::bind(&config.data_dir, registry, CONTROL)?;
+        let doors = open_doors(sockets, &config, registry)?;
+        let now = clock.now();
+        let settings = Settings {
+            hostname: config.hostname.clone(),
+            message_octets_max: config.message_octets_max,
+            tls_available: tls.is_some(),
+            idle_ms: config.idle_ms,
+        };
+        let ceilings = Ceilings {
+            per_host: config.connections_per_host_max,
+            per_net: config.connections_per_net_max,
+            total: config.connections_max,
+        };
+        // A process that follows another within a second must not use its numbers again soon.
+        let last_session = now.unix.0.wrapping_shl(20);
+        channel.send(&ToParent::Ready)?;
+        Ok(Self {
+            poll,
+            clock,
+            channel,
+            signals,
+            control,
+            next_beat: now.moment,
+            now,
+            settings: Arc::new(settings),
+            tls,
+            doors,
+            spare: Spare::new(),
+            no_descriptor_told: None,
+            connections: Slab::new(),
+            by_session: BTreeMap::new(),
+            last_session,
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            admission: Admission::new(ceilings),
+            directory: opened.directory,
+            bodies: Bodies::default(),
+            store: StoreLink::new(thread),
+            store_is_down: false,
+            verifier: Verifier::new(opened.server_key, chance.fork()),
+            worker: None,
+            recorder: Recorder::new(),
+            scratch: vec![0; READ_OCTETS_PER_TURN],
+            leaving: None,
+            config,
+            chance,
+        })
+    }
+
+    /// Turns until it is time to leave.
+    ///
+    /// # Errors
+    /// When the poll itself fails.
+    pub fn run(mut self) -> io::Result<Ending> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let ending = loop {
+            let patience = self.patience();
+            match self.poll.poll(&mut events, patience) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.now = self.clock.now();
+            for event in &events {
+                self.signalled(event);
+            }
+            self.take_answers();
+            self.check_passwords();
+            self.fire_timers();
+            self.accept_some();
+            self.work_some();
+            self.store.pump();
+            self.beat();
+            if let Some(ending) = self.ended() {
+                break ending;
+            }
+        };
+        self.recorder.close();
+        match ending {
+            Ending::Clean => {
+                if !self.store.close(Duration::from_millis(STORE_MS_MAX)) {
+                    log::warn!("{}", Line::new("store-not-closed").finish());
+                }
+            }
+            // It may hang for ever; nothing is owed to anybody any more.
+            Ending::Again => {}
+        }
+        Ok(ending)
+    }
+
+    /// How long the poll may sleep.
+    fn patience(&self) -> Option<Duration> {
+        let now = self.now.moment;
+        if !self.ready.is_empty() || self.doors.iter().any(|door| door.is_ready(now)) {
+            return Some(Duration::ZERO);
+        }
+        let doors = self.doors.iter().filter_map(Door::retry_at).min();
+        let leaving = self.leaving.map(|leaving| leaving.until);
+        let next = [
+            Some(self.next_beat),
+            self.timers.next(),
+            self.verifier.next_deadline(),
+            self.recorder.next_deadline(),
+            doors,
+            leaving,
+        ];
+        // The clock counts whole milliseconds and rounds down, so one is added: no spinning before a deadline.
+        next.into_iter()
+            .flatten()
+            .min()
+            .map(|at| Duration::from_millis(at.since_ms(self.clock.now().moment).saturating_add(1)))
+    }
+
+    fn signalled(&mut self, event: &mio::event::Event) {
+        match event.token().0 {
+            PARENT => self.hear_parent(),
+            // What woke the loop is looked for in every turn.
+            WAKER => {}
+            SIGNALS => {
+                if self.signals.as_mut().is_some_and(|signals| signals.pending().count() > 0) {
+                    self.leave_cleanly();
+                }
+            }
+            WORKER => self.hear_worker(),
+            CONTROL => {
+                let Self { control, poll, directory, store, now, .. } = self;
+                control.accept(poll.registry(), &mut Office { now: now.moment, directory, store });
+            }
+            token if self.control.has_token(token) => {
+                let Self { control, directory, store, now, .. } = self;
+                control.signalled(event, &mut Office { now: now.moment, directory, store });
+            }
+            token if token < CONNECTIONS => {
+                if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
+                    door.signalled();
+                }
+            }
+            token => {
+                let key = token.saturating_sub(CONNECTIONS);
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.wire_mut().signalled(event);
+                    self.list_if_useful(key);
+                }
+            }
+        }
+    }
+
+    // ---- Parent ----
+
+    fn hear_parent(&mut self) {
+        loop {
+            match self.channel.try_recv() {
+                Ok(Some(Received { message, descriptors })) => match message {
+                    ToServer::Worker => self.meet_worker(descriptors),
+                    ToServer::Stop => self.leave_cleanly(),
+                    // It is said once, before the loop.
+                    ToServer::Start { .. } => {}
+                },
+                Ok(None) => return,
+                Err(error) => {
+                    if self.leaving.is_none() && error.kind() != ErrorKind::UnexpectedEof {
+                        let line = Line::new("parent-lost").text("reason", &error.to_string());
+                        log::error!("{}", line.finish());
+                    }
+                    return self.leave_cleanly();
+                }
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        let now = self.now.moment;
+        if now < self.next_beat {
+            return;
+        }
+        self.next_beat = now.plus_ms(HEARTBEAT_MS);
+        if self.channel.send(&ToParent::Alive).is_err() {
+            self.leave_cleanly();
+        }
+        self.recorder.due(self.now);
+        self.control.drop_silent(now);
+        self.send_silent_away();
+        if let Some(why) = self.store.trouble(now).filter(|_| !self.store_is_down) {
+            self.store_failed(&why);
+        }
+    }
+
+    // ---- Hash worker ----
+
+    fn meet_worker(&mut self, descriptors: Vec<OwnedFd>) {
+        self.drop_worker();
+        let Some(link) = descriptors.into_iter().next().map(WorkerLink::from_fd) else { return };
+        let registered = link.and_then(|link| {
+            let fd = link.as_fd().as_raw_fd();
+            self.poll.registry().register(&mut SourceFd(&fd), Token(WORKER), Interest::READABLE)?;
+            Ok(link)
+        });
+        match registered {
+            Ok(link) => {
+                self.worker = Some(link);
+                self.verifier.worker_up(self.now.moment);
+            }
+            Err(error) => {
+                let line = Line::new("worker-not-reached").text("reason", &error.to_string());
+                log::error!("{}", line.finish());
+            }
+        }
+    }
+
+    fn drop_worker(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            // The parent may hold the same socket, and then closing ours does not end the registration.
+            let _ = self.registry().deregister(&mut SourceFd(&worker.as_fd().as_raw_fd()));
+            self.verifier.worker_lost(self.now.moment);
+        }
+    }
+
+    fn hear_worker(&mut self) {
+        while let Some(worker) = &self.worker {
+            match worker.try_recv() {
+                Ok(Some((job, matched))) => self.verifier.hashed(self.now.moment, job, matched),
+                Ok(None) => return,
+                Err(_) => self.drop_worker(),
+            }
+        }
+    }
+
+    /// Gives the worker its next job, and sessions their verdicts.
+    fn check_passwords(&mut self) {
+        let now = self.now.moment;
+        if self.verifier.worker_is_late(now) {
+            log::warn!("{}", Line::new("worker-late").finish());
+            self.drop_worker();
+            if self.channel.send(&ToParent::WorkerLate).is_err() {
+                self.leave_cleanly();
+            }
+        }
+        self.give_worker_its_job();
+        for decided in self.verifier.due(now) {
+            self.bring_verdict(&decided);
+        }
+    }
+
+    pub(super) fn give_worker_its_job(&mut self) {
+        while let Some(worker) = &self.worker {
+            let Some(job) = self.verifier.next_job(self.now.moment) else { return };
+            if worker.try_send(&job).is_err() {
+                self.drop_worker();
+            }
+        }
+    }
+
+    // ---- Control ----
+
+    /// Lets the administrator's socket take an answer of the store.
+    pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
+        let Self { control, directory, store, now, .. } = self;
+        act(control, &mut Office { now: now.moment, directory, store });
+    }
+
+    // ---- Leaving ----
+
+    /// No new connections; running transactions have a grace period.
+    fn leave_cleanly(&mut self) {
+        let until = self.now.moment.plus_ms(self.config.stop_grace_ms);
+        self.leave(Leaving { until, ending: Ending::Clean });
+    }
+
+    pub(super) fn leave(&mut self, leaving: Leaving) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let line = Line::new("stopping").field("connections", self.connections.len());
+        log::info!("{}", line.finish());
+        self.leaving = Some(leaving);
+        for mut door in std::mem::take(&mut self.doors) {
+            // As with the worker: the parent has the same socket.
+            let _ = self.registry().deregister(door.listener_mut());
+        }
+        for key in self.keys() {
+            self.with(key, |connection, desk, _, deeds| connection.stop(desk, deeds));
+        }
+    }
+
+    /// The store is not to be used any more: those who wait for it hear 451, everybody else 421.
+    pub(super) fn store_failed(&mut self, why: &str) {
+        log::error!("{}", Line::new("store-failed").text("reason", why).finish());
+        self.store_is_down = true;
+        self.fail_commits();
+        let until = self.now.moment.plus_ms(LINGER_MS);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.ending = Ending::Again;
+            leaving.until = leaving.until.min(until);
+        }
+        self.leave(Leaving { until, ending: Ending::Again });
+    }
+
+    fn ended(&mut self) -> Option<Ending> {
+        let Leaving { until, ending } = self.leaving?;
+        let late = until <= self.now.moment;
+        if late {
+            for key in self.keys() {
+                self.with(key, |connection, desk, _, deeds| {
+                    connection.turn_out(crate::contract::Cause::Stopping, desk, deeds);
+                });
+            }
+        }
+        (self.connections.is_empty() || late).then_some(ending)
+    }
+
+    pub(super) fn keys(&self) -> Vec<usize> {
+        self.connections.iter().map(|(key, _)| key).collect()
+    }
+
+    // ---- Shared ----
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// The token of a connection.
+    pub(super) fn token(key: usize) -> Token {
+        Token(key.saturating_add(CONNECTIONS))
+    }
+}
+
+/// What a connection may look at in this turn.
+pub(super) fn desk<'a>(
+    now: Now,
+    directory: &'a Directory,
+    tls: Option<&'a Arc<ServerConfig>>,
+    room: Room,
+    bodies: &Bodies,
+) -> Desk<'a> {
+    Desk { now, directory, room, tls, spools_are_behind: bodies.are_behind() }
+}
+
+impl Loop {
+    /// How much can be kept, as far as is known.
+    pub(super) fn room(&self) -> Room {
+        Room {
+            free_octets: self.store.free_octets().saturating_sub(self.store.octets_in_flight()),
+            reserve_octets: self.config.disk_reserve_octets,
+            store_is_behind: self.store_is_down || self.store.is_behind(),
+        }
+    }
+
+    /// Does work of one connection behind the wall: a panic in it ends this connection and nothing else.
+    /// Then carries out what concerns others.
+    pub(super) fn with(
+        &mut self,
+        key: usize,
+        act: impl FnOnce(&mut Connection, &Desk<'_>, &mut [u8], &mut Vec<Deed>),
+    ) {
+        let room = self.room();
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let desk = desk(self.now, &self.directory, self.tls.as_ref(), room, &self.bodies);
+        let mut deeds = Vec::new();
+        let scratch = &mut self.scratch;
+        let work = std::panic::AssertUnwindSafe(|| {
+            act(connection, &desk, scratch, &mut deeds);
+            connection.has_work(&desk)
+        });
+        match std::panic::catch_unwind(work) {
+            Ok(more) => self.settle(key, deeds, more),
+            Err(_) => self.caught(key, deeds),
+        }
+    }
+}
+
+fn open_doors(sockets: Vec<OwnedFd>, config: &Config, registry: &Registry) -> io::Result<Vec<Door>> {
+    let mut doors = Vec::new();
+    for (index, (socket, listener)) in sockets.into_iter().zip(&config.listeners).enumerate() {
+        let mut door = Door::new(socket, listener.kind)?;
+        let token = Token(DOORS.saturating_add(index));
+        registry.register(door.listener_mut(), token, Interest::READABLE)?;
+        doors.push(door);
+    }
+    Ok(doors)
+}

@@ -1,7 +1,22 @@
 //! What survives. Knows accounts, messages and the directory; knows no protocol and no socket.
 //!
-//! One thread owns a store and makes a group of requests durable with one sync. `keys` has every layout,
-//! `memory` keeps all of it in maps with faults on demand, `fjall` is the one file that names the database.
+//! One thread owns a store and makes a group of requests durable with one sync. [`keys`] has every layout,
+//! [`group`] says what a group writes, [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the
+//! one file that names the database.
+//! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
+//! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`fjall`], [`place`],
+//! [`repair`] and [`disk`] touch the world, the others do not.
+
+pub mod disk;
+pub mod fjall;
+pub mod group;
+pub mod journal;
+pub mod keys;
+pub mod memory;
+pub mod place;
+pub mod repair;
+#[cfg(test)]
+mod tests;
 
 use crate::contract::Commit;
 use crate::directory::{Change, Directory};
@@ -106,6 +121,8 @@ pub trait Store: Send {
     fn drop_slices(&mut self, body: MailId, count: u32) -> Result<(), StoreError>;
 
     /// Makes a group durable: one batch, all of it or nothing, one sync, then return. Uids are given here.
+    /// An account that was removed while a message was on its way gets no copy, as if the message had come
+    /// just before the removal.
     ///
     /// # Errors
     /// See [`StoreError`]; after one the group may or may not be there when the store is opened again.
@@ -138,6 +155,22 @@ pub trait Store: Send {
     /// See [`StoreError`]; a slice that should be there and is not is [`StoreError::Damaged`].
     fn slice(&self, body: MailId, index: u32) -> Result<Vec<u8>, StoreError>;
 
+    /// Does one bounded step of what was put off: the mail of removed accounts goes, and bodies with the last
+    /// copy that needs them. True: call it again. To be called when nothing waits; what is not done goes on
+    /// after the next opening. A step is not synced and needs not be: it is done again if it is lost.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn tidy(&mut self) -> Result<bool, StoreError>;
+
     /// Octets of write buffers not yet flushed; intake stops above a ceiling.
     fn write_buffer_octets(&self) -> u64;
+
+    /// Whether new mail should wait: write buffers are over their ceiling, or the next commit could be made
+    /// to sleep until flushes and compactions catch up. It becomes false by itself.
+    fn intake_must_wait(&self) -> bool;
+
+    /// Whether a write failed, here or in the background, so that no further one can succeed until the
+    /// process was started again. What is read stays right.
+    fn is_poisoned(&self) -> bool;
 }

@@ -1,3 +1,11 @@
 //! What is counted and what is logged, decided in one place and never with a byte a peer could steer by.
+//!
+//! A [`note`] goes in; [`recorder`] counts it always and writes a [`line`] about it while the [`budget`] of
+//! its class lasts. What is held back is counted exactly and told once a minute.
 
+pub mod budget;
+pub mod line;
 pub mod note;
+pub mod recorder;
+
+pub use recorder::Recorder;

@@ -1,0 +1,614 @@
+//! Arguments as meant: a [`Command`] with nothing left to interpret.
+
+use super::failure::{Exit, Failure};
+use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
+use crate::directory::{AccountState, plan};
+use crate::types::{Address, Domain, ForwardPath, Uid};
+use lexopt::Arg;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the data is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this directory.
+    Dir(PathBuf),
+    /// Where this configuration file says.
+    Config(PathBuf),
+    /// Nobody said; the environment may.
+    Unsaid,
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordFrom {
+    /// The first line of standard input.
+    Stdin,
+    /// Somebody types it, if there is a terminal.
+    Terminal,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A table.
+    People,
+    /// JSON.
+    Scripts,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Print this.
+    Help(String),
+    /// Print the version.
+    Version,
+    /// The server to try.
+    LocalServe {
+        /// Its directory.
+        dir: PathBuf,
+        /// Added to each port.
+        port_base: u16,
+        /// `KEY=VALUE` each.
+        settings: Vec<String>,
+    },
+    /// The server.
+    Serve {
+        /// Its configuration.
+        config: PathBuf,
+        /// `KEY=VALUE` each.
+        settings: Vec<String>,
+    },
+    /// Look at a configuration.
+    ConfigCheck {
+        /// The file.
+        file: PathBuf,
+        /// `KEY=VALUE` each.
+        settings: Vec<String>,
+    },
+    /// The server process, started by the parent.
+    ServeChild,
+    /// The hash worker, started by the parent.
+    HashWorkerChild,
+    /// Something about data.
+    Data(Place, DataCommand),
+}
+
+/// What to do with data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataCommand {
+    /// Change the directory; nothing else is needed.
+    Change(plan::Request),
+    /// Make an account, with a password perhaps.
+    AccountAdd(Address, PasswordFrom),
+    /// Set a password.
+    AccountPasswd(Address, PasswordFrom),
+    /// List domains.
+    DomainList(Form),
+    /// List accounts.
+    AccountList(Form),
+    /// List aliases.
+    AliasList(Form),
+    /// Explain what mail and logins come to.
+    AddressExplain(ForwardPath, Form),
+    /// List messages.
+    MailList(Address, Form),
+    /// Write a message out.
+    MailShow(Address, Uid),
+}
+
+/// Reads a command line; the first argument is the program's name.
+///
+/// # Errors
+/// Exit 64 with a hint, or 65 for what is no address, domain or number.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let given = Given::read(args)?;
+    if given.version {
+        return Ok(Command::Version);
+    }
+    let words: Vec<&str> = given.words.iter().map_while(|word| word.to_str()).collect();
+    if given.help || words.first() == Some(&"help") {
+        let words = words.strip_prefix(&["help"]).unwrap_or(&words);
+        return Ok(Command::Help(help_for(words)?));
+    }
+    let spec = find(&words)?;
+    given.check(spec)?;
+    given.command(spec)
+}
+
+fn usage(line: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, line)
+}
+
+/// Help for the most of the words that is a command or begins one.
+fn help_for(words: &[&str]) -> Result<String, Failure> {
+    if let Some(spec) = longest(words) {
+        return Ok(spec.help());
+    }
+    let known = (0..=words.len()).rev().filter_map(|count| words.get(..count)).find(|some| begins(some));
+    match known {
+        Some([]) if !words.is_empty() => Err(unknown(words)),
+        Some(some) => Ok(spec::help(some)),
+        None => Ok(spec::help(&[])),
+    }
+}
+
+fn begins(words: &[&str]) -> bool {
+    SPECS.iter().any(|spec| spec.words.starts_with(words))
+}
+
+/// The command with the most words that the command line begins with.
+fn longest(words: &[&str]) -> Option<&'static Spec> {
+    let named = |spec: &&Spec| words.starts_with(spec.words);
+    SPECS.iter().chain(HIDDEN).filter(named).max_by_key(|spec| spec.words.len())
+}
+
+fn find(words: &[&str]) -> Result<&'static Spec, Failure> {
+    if words.is_empty() {
+        return Err(usage("a command is wanted: see `gatepost --help`, or try `gatepost localserve`"));
+    }
+    longest(words).ok_or_else(|| unknown(words))
+}
+
+/// Names the first word that does not fit and what would.
+fn unknown(words: &[&str]) -> Failure {
+    let fits = (0..=words.len()).rev().filter_map(|count| words.get(..count)).find(|some| begins(some));
+    let before = fits.unwrap_or_default();
+    let mut next: Vec<&str> = SPECS
+        .iter()
+        .filter(|spec| spec.words.starts_with(before))
+        .filter_map(|spec| spec.words.get(before.len()).copied())
+        .collect();
+    next.dedup();
+    let said = words.get(before.len()).copied();
+    let context = if before.is_empty() { String::new() } else { format!(" after `{}`", before.join(" ")) };
+    usage(match said {
+        None => format!("one of {} is wanted{context}", next.join(", ")),
+        Some(word) => match spec::nearest(word, next.iter().copied()) {
+            Some(near) => format!("there is no command {word:?}{context}; did you mean `{near}`?"),
+            None => format!("there is no command {word:?}{context}; there are {}", next.join(", ")),
+        },
+    })
+}
+
+/// What stands on the command line, sorted but not understood.
+#[derive(Default)]
+struct Given {
+    words: Vec<OsString>,
+    options: Vec<(Opt, Option<OsString>)>,
+    help: bool,
+    version: bool,
+}
+
+impl Given {
+    fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+        let mut parser = lexopt::Parser::from_iter(args);
+        let mut given = Self::default();
+        while let Some(arg) = parser.next().map_err(|error| usage(error.to_string()))? {
+            let opt = match arg {
+                Arg::Value(word) => {
+                    given.words.push(word);
+                    continue;
+                }
+                Arg::Short('h') | Arg::Long("help") => {
+                    given.help = true;
+                    continue;
+                }
+                Arg::Short('V') | Arg::Long("version") => {
+                    given.version = true;
+                    continue;
+                }
+                Arg::Short(letter) => return Err(usage(format!("there is no option -{letter}"))),
+                Arg::Long(name) => {
+                    Opt::of(name).ok_or_else(|| usage(format!("there is no option --{name}")))?
+                }
+            };
+            let value = match opt.value() {
+                Some(name) => Some(
+                    parser.value().map_err(|_| usage(format!("--{} wants a value: {name}", opt.name())))?,
+                ),
+                None => None,
+            };
+            if !opt.is_repeatable() && given.options.iter().any(|(other, _)| *other == opt) {
+                return Err(usage(format!("--{} may be given once", opt.name())));
+            }
+            given.options.push((opt, value));
+        }
+        Ok(given)
+    }
+
+    /// Whether options and operands are those of the command.
+    fn check(&self, spec: &Spec) -> Result<(), Failure> {
+        if let Some((opt, _)) = self.options.iter().find(|(opt, _)| !spec.options.contains(opt)) {
+            return Err(usage(format!("`gatepost {}` has no option --{}", spec.words.join(" "), opt.name())));
+        }
+        let count = self.words.len().saturating_sub(spec.words.len());
+        if count < spec.operands.0 {
+            return Err(usage(format!("something is missing: {}", spec.line())));
+        }
+        if count > spec.operands.1 {
+            let extra = self.words.get(spec.words.len().saturating_add(spec.operands.1));
+            let extra = extra.map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+            return Err(usage(format!("{extra:?} is too much: {}", spec.line())));
+        }
+        if self.has(Opt::Dir) && self.has(Opt::Config) {
+            return Err(usage("give --dir or --config, not both"));
+        }
+        Ok(())
+    }
+
+    fn has(&self, opt: Opt) -> bool {
+        self.options.iter().any(|(given, _)| *given == opt)
+    }
+
+    fn path(&self, opt: Opt) -> Option<PathBuf> {
+        let given = self.options.iter().find(|(given, _)| *given == opt)?;
+        given.1.clone().map(PathBuf::from)
+    }
+
+    fn texts(&self, opt: Opt) -> Result<Vec<String>, Failure> {
+        let given = self.options.iter().filter(|(given, _)| *given == opt);
+        given.filter_map(|(_, value)| value.as_ref()).map(text).collect()
+    }
+
+    fn place(&self) -> Place {
+        match (self.path(Opt::Dir), self.path(Opt::Config)) {
+            (Some(dir), _) => Place::Dir(dir),
+            (None, Some(file)) => Place::Config(file),
+            (None, None) => Place::Unsaid,
+        }
+    }
+
+    fn form(&self) -> Form {
+        if self.has(Opt::Json) { Form::Scripts } else { Form::People }
+    }
+
+    fn password(&self) -> PasswordFrom {
+        if self.has(Opt::PasswordStdin) { PasswordFrom::Stdin } else { PasswordFrom::Terminal }
+    }
+
+    fn operand(&self, spec: &Spec, index: usize) -> Result<&OsString, Failure> {
+        let index = spec.words.len().saturating_add(index);
+        self.words.get(index).ok_or_else(|| usage(format!("something is missing: {}", spec.line())))
+    }
+
+    fn address(&self, spec: &Spec, index: usize) -> Result<Address, Failure> {
+        address(&text(self.operand(spec, index)?)?)
+    }
+
+    fn domain(&self, spec: &Spec, index: usize) -> Result<Domain, Failure> {
+        let text = text(self.operand(spec, index)?)?;
+        Domain::parse(&text)
+            .map_err(|why| Failure::new(Exit::Data, format!("{text:?} is not a domain name: {why}")))
+    }
+
+    fn command(&self, spec: &Spec) -> Result<Command, Failure> {
+        let settings = self.texts(Opt::Set)?;
+        match spec.verb {
+            Verb::LocalServe => Ok(Command::LocalServe {
+                dir: self.path(Opt::Dir).unwrap_or_else(|| PathBuf::from("./gatepost-local")),
+                port_base: self.port_base()?,
+                settings,
+            }),
+            Verb::Serve => {
+                let config = self.path(Opt::Config).ok_or_else(|| {
+                    usage("`gatepost serve` wants --config FILE; to try it without a file: `gatepost localserve`")
+                })?;
+                Ok(Command::Serve { config, settings })
+            }
+            Verb::ConfigCheck => {
+                Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
+            }
+            Verb::ServeChild => Ok(Command::ServeChild),
+            Verb::HashWorkerChild => Ok(Command::HashWorkerChild),
+            Verb::DomainAdd
+            | Verb::DomainRemove
+            | Verb::DomainList
+            | Verb::DomainCatchAll
+            | Verb::AccountAdd
+            | Verb::AccountRemove
+            | Verb::AccountList
+            | Verb::AccountPasswd
+            | Verb::AccountDisable
+            | Verb::AccountEnable
+            | Verb::AddressAdd
+            | Verb::AddressRemove
+            | Verb::AliasAdd
+            | Verb::AliasRemove
+            | Verb::AliasList
+            | Verb::AddressExplain
+            | Verb::MailList
+            | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
+        }
+    }
+
+    fn data_command(&self, spec: &Spec) -> Result<DataCommand, Failure> {
+        use plan::Request;
+        Ok(match spec.verb {
+            Verb::DomainAdd => DataCommand::Change(Request::DomainAdd(self.domain(spec, 0)?)),
+            Verb::DomainRemove => DataCommand::Change(Request::DomainRemove(self.domain(spec, 0)?)),
+            Verb::DomainCatchAll => DataCommand::Change(self.catch_all(spec)?),
+            Verb::DomainList => DataCommand::DomainList(self.form()),
+            Verb::AccountAdd => DataCommand::AccountAdd(self.address(spec, 0)?, self.password()),
+            Verb::AccountPasswd => DataCommand::AccountPasswd(self.address(spec, 0)?, self.password()),
+            Verb::AccountRemove => DataCommand::Change(Request::AccountRemove(self.address(spec, 0)?)),
+            Verb::AccountDisable => {
+                let suspend = self.has(Opt::Suspend);
+                let state = if suspend { AccountState::Suspended } else { AccountState::Disabled };
+                DataCommand::Change(Request::AccountState(self.address(spec, 0)?, state))
+            }
+            Verb::AccountEnable => {
+                DataCommand::Change(Request::AccountState(self.address(spec, 0)?, AccountState::Active))
+            }
+            Verb::AccountList => DataCommand::AccountList(self.form()),
+            Verb::AddressAdd => {
+                DataCommand::Change(Request::AddressAdd(self.address(spec, 0)?, self.address(spec, 1)?))
+            }
+            Verb::AddressRemove => {
+                DataCommand::Change(Request::AddressRemove(self.address(spec, 0)?, self.address(spec, 1)?))
+            }
+            Verb::AliasAdd => DataCommand::Change(self.alias_add(spec)?),
+            Verb::AliasRemove => DataCommand::Change(Request::AliasRemove(self.address(spec, 0)?)),
+            Verb::AliasList => DataCommand::AliasList(self.form()),
+            Verb::AddressExplain => {
+                DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
+            }
+            Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
+            Verb::MailShow => {
+                let id = text(self.operand(spec, 1)?)?;
+                let id = id.parse().map_err(|_| {
+                    Failure::new(
+                        Exit::Data,
+                        format!("{id:?} is not the id of a message: see `gatepost mail list`"),
+                    )
+                })?;
+                DataCommand::MailShow(self.address(spec, 0)?, Uid(id))
+            }
+            Verb::LocalServe | Verb::Serve | Verb::ConfigCheck | Verb::ServeChild | Verb::HashWorkerChild => {
+                return Err(usage(format!("`{}` is not about data", spec.line())));
+            }
+        })
+    }
+
+    fn port_base(&self) -> Result<u16, Failure> {
+        let Some(text) = self.texts(Opt::PortBase)?.pop() else { return Ok(1_000) };
+        match text.parse::<u16>() {
+            Ok(base) if base.checked_add(587).is_some() => Ok(base),
+            Ok(_) | Err(_) => {
+                Err(usage(format!("--port-base {text:?}: a number from 0 to {} is wanted", u16::MAX - 587)))
+            }
+        }
+    }
+
+    fn catch_all(&self, spec: &Spec) -> Result<plan::Request, Failure> {
+        let domain = self.domain(spec, 0)?;
+        let has_address = self.words.len() > spec.words.len().saturating_add(1);
+        match (has_address, self.has(Opt::NoCatchAll)) {
+            (true, false) => Ok(plan::Request::DomainCatchAll(domain, Some(self.address(spec, 1)?))),
+            (false, true) => Ok(plan::Request::DomainCatchAll(domain, None)),
+            (true, true) | (false, false) => Err(usage(format!("either is wanted: {}", spec.line()))),
+        }
+    }
+
+    fn alias_add(&self, spec: &Spec) -> Result<plan::Request, Failure> {
+        let members = self.texts(Opt::To)?;
+        if members.is_empty() {
+            return Err(usage(format!("at least one member is wanted: {}", spec.line())));
+        }
+        let members = members.iter().map(|member| address(member)).collect::<Result<_, _>>()?;
+        Ok(plan::Request::AliasAdd(self.address(spec, 0)?, members))
+    }
+}
+
+fn text(word: &OsString) -> Result<String, Failure> {
+    word.to_str().map(str::to_owned).ok_or_else(|| Failure::new(Exit::Data, format!("{word:?} is not UTF-8")))
+}
+
+fn address(text: &str) -> Result<Address, Failure> {
+    text.parse().map_err(|why| Failure::new(Exit::Data, format!("{text:?} is not an address: {why}")))
+}
+
+fn path(text: &str) -> Result<ForwardPath, Failure> {
+    use crate::types::{Host, Mailbox};
+    if text.eq_ignore_ascii_case("postmaster") {
+        return Ok(ForwardPath::Postmaster);
+    }
+    let address = address(text)?;
+    Ok(ForwardPath::Mailbox(Mailbox { local: address.local, host: Host::Domain(address.domain) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, Failure> {
+        parse(std::iter::once("gatepost").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    fn command(line: &str) -> Command {
+        parsed(line).unwrap_or_else(|why| panic!("{line}: {why}"))
+    }
+
+    fn refused(line: &str, exit: Exit, parts: &[&str]) {
+        match parsed(line) {
+            Err(Failure::Told(code, lines)) => {
+                assert_eq!(code, exit, "{line}: {lines:?}");
+                assert_eq!(lines.len(), 1, "one line: {lines:?}");
+                for part in parts {
+                    assert!(lines[0].contains(part), "{line}: {lines:?} does not mention {part:?}");
+                }
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn address(text: &str) -> Address {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn options_stand_anywhere() {
+        let meant = Command::Data(
+            Place::Dir(PathBuf::from("d")),
+            DataCommand::AccountAdd(address("a@b.example"), PasswordFrom::Stdin),
+        );
+        for line in [
+            "account add a@b.example --password-stdin --dir d",
+            "--dir d account add a@b.example --password-stdin",
+            "account --dir=d add --password-stdin a@b.example",
+        ] {
+            assert_eq!(command(line), meant, "{line}");
+        }
+    }
+
+    #[test]
+    fn data_is_where_it_was_said() {
+        let list = |place| Command::Data(place, DataCommand::DomainList(Form::People));
+        assert_eq!(command("domain list"), list(Place::Unsaid));
+        assert_eq!(command("domain list --config f"), list(Place::Config(PathBuf::from("f"))));
+        refused("domain list --dir d --config f", Exit::Usage, &["not both"]);
+    }
+
+    #[test]
+    fn every_change_is_the_request_it_names() {
+        use plan::Request;
+        let a = || address("a@x.example");
+        let b = || address("b@x.example");
+        let x = || Domain::parse("x.example").unwrap();
+        for (line, request) in [
+            ("domain add X.example", Request::DomainAdd(x())),
+            ("domain remove x.example", Request::DomainRemove(x())),
+            ("domain catch-all x.example a@x.example", Request::DomainCatchAll(x(), Some(a()))),
+            ("domain catch-all x.example --none", Request::DomainCatchAll(x(), None)),
+            ("account remove a@x.example", Request::AccountRemove(a())),
+            ("account disable a@x.example", Request::AccountState(a(), AccountState::Disabled)),
+            ("account disable a@x.example --suspend", Request::AccountState(a(), AccountState::Suspended)),
+            ("account enable a@x.example", Request::AccountState(a(), AccountState::Active)),
+            ("account address add a@x.example b@x.example", Request::AddressAdd(a(), b())),
+            ("account address remove a@x.example b@x.example", Request::AddressRemove(a(), b())),
+            (
+                "alias add a@x.example --to b@x.example --to a@x.example",
+                Request::AliasAdd(a(), vec![b(), a()]),
+            ),
+            ("alias remove a@x.example", Request::AliasRemove(a())),
+        ] {
+            assert_eq!(command(line), Command::Data(Place::Unsaid, DataCommand::Change(request)), "{line}");
+        }
+    }
+
+    #[test]
+    fn lists_are_for_people_or_for_scripts() {
+        for (line, meant) in [
+            ("domain list --json", DataCommand::DomainList(Form::Scripts)),
+            ("account list", DataCommand::AccountList(Form::People)),
+            ("alias list --json", DataCommand::AliasList(Form::Scripts)),
+            ("mail list a@x.example --json", DataCommand::MailList(address("a@x.example"), Form::Scripts)),
+            ("mail show a@x.example 7", DataCommand::MailShow(address("a@x.example"), Uid(7))),
+            (
+                "address explain PostMaster",
+                DataCommand::AddressExplain(ForwardPath::Postmaster, Form::People),
+            ),
+        ] {
+            assert_eq!(command(line), Command::Data(Place::Unsaid, meant), "{line}");
+        }
+    }
+
+    #[test]
+    fn servers_take_settings() {
+        assert_eq!(
+            command("localserve --set a=1 --port-base 2000 --set b=2"),
+            Command::LocalServe {
+                dir: PathBuf::from("./gatepost-local"),
+                port_base: 2_000,
+                settings: vec!["a=1".to_owned(), "b=2".to_owned()],
+            }
+        );
+        assert_eq!(
+            command("serve --config f"),
+            Command::Serve { config: PathBuf::from("f"), settings: Vec::new() }
+        );
+        refused("serve", Exit::Usage, &["--config FILE"]);
+        for bad in ["x", "-1", "64949", "99999"] {
+            refused(&format!("localserve --port-base={bad}"), Exit::Usage, &["from 0 to 64948"]);
+        }
+        command("localserve --port-base 64948");
+    }
+
+    #[test]
+    fn what_is_no_command_has_a_hint() {
+        refused("", Exit::Usage, &["gatepost --help"]);
+        refused("acount add", Exit::Usage, &["\"acount\"", "`account`"]);
+        refused("xyzzy", Exit::Usage, &["localserve", "account"]);
+        refused("account", Exit::Usage, &["add", "passwd", "list"]);
+        refused("account ad a@b", Exit::Usage, &["\"ad\"", "`add`"]);
+        refused("account address", Exit::Usage, &["add, remove"]);
+        refused("account address frobnicate", Exit::Usage, &["account address", "add, remove"]);
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        refused("domain list --jsn", Exit::Usage, &["--jsn"]);
+        refused("domain add x.example --json", Exit::Usage, &["domain add", "--json"]);
+        refused("domain list -x", Exit::Usage, &["-x"]);
+        refused("domain list --dir", Exit::Usage, &["--dir", "DIR"]);
+        refused("domain list --json=yes", Exit::Usage, &["--json"]);
+        refused("domain list --dir a --dir b", Exit::Usage, &["--dir", "once"]);
+    }
+
+    #[test]
+    fn too_few_and_too_many_words_show_the_usage() {
+        refused("account add", Exit::Usage, &["gatepost account add ADDRESS"]);
+        refused("domain list x", Exit::Usage, &["\"x\"", "gatepost domain list"]);
+        refused("alias add a@x.example", Exit::Usage, &["--to"]);
+        refused("domain catch-all x.example", Exit::Usage, &["--none"]);
+        refused("domain catch-all x.example a@x.example --none", Exit::Usage, &["--none"]);
+    }
+
+    #[test]
+    fn what_is_no_address_domain_or_id_is_a_fault_of_data() {
+        refused("account add nobody", Exit::Data, &["\"nobody\"", "name@domain"]);
+        refused("alias add a@x.example --to b@@", Exit::Data, &["\"b@@\""]);
+        refused("domain add a_b.example", Exit::Data, &["\"a_b.example\""]);
+        refused("mail show a@x.example one", Exit::Data, &["\"one\"", "mail list"]);
+        refused("mail show a@x.example -- -1", Exit::Data, &["\"-1\""]);
+    }
+
+    #[test]
+    fn help_is_there_for_all_and_for_each() {
+        let Command::Help(all) = command("--help") else { panic!("help") };
+        for spec in SPECS {
+            assert!(all.contains(&spec.line()));
+            let Command::Help(one) = command(&format!("{} --help", spec.words.join(" "))) else {
+                panic!("help")
+            };
+            assert!(one.starts_with(&spec.line()), "{one}");
+            for opt in spec.options {
+                assert!(one.contains(&format!("--{}", opt.name())));
+            }
+        }
+        let Command::Help(some) = command("help account") else { panic!("help") };
+        assert!(some.contains("account passwd") && !some.contains("alias add"));
+        assert!(!all.contains("child"));
+        refused("help frobnicate", Exit::Usage, &["frobnicate"]);
+    }
+
+    #[test]
+    fn the_children_of_the_parent_have_their_doors() {
+        assert_eq!(command("serve-child"), Command::ServeChild);
+        assert_eq!(command("hash-worker-child"), Command::HashWorkerChild);
+        assert_eq!(command("--version"), Command::Version);
+    }
+
+    #[test]
+    fn octets_that_are_no_utf8_are_refused_where_text_is_wanted() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(vec![b'a', 0xff]);
+        let words = ["gatepost", "account", "add"].map(OsString::from).into_iter().chain([odd.clone()]);
+        assert!(matches!(parse(words), Err(Failure::Told(Exit::Data, _))));
+        let words =
+            ["gatepost", "domain", "list", "--dir"].map(OsString::from).into_iter().chain([odd.clone()]);
+        let place = Place::Dir(PathBuf::from(odd));
+        assert_eq!(parse(words), Ok(Command::Data(place, DataCommand::DomainList(Form::People))));
+    }
+}

@@ -1,0 +1,33 @@
+//! `serve` and `config check`: a configuration file and what it names.
+
+use super::failure::Failure;
+use super::files::{self, Pem};
+use super::output::write_out;
+use super::shim;
+use crate::config::checked::Config;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// When the configuration, or what it names, is wrong.
+pub fn serve(file: &Path, settings: &[String]) -> Result<ExitCode, Failure> {
+    let (config, pem) = read(file, settings)?;
+    Ok(shim::run_parent(config, pem.certificate, pem.key, || {}))
+}
+
+/// Says whether a configuration is right.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(file: &Path, settings: &[String]) -> Result<(), Failure> {
+    read(file, settings)?;
+    write_out(|out| writeln!(out, "{}: ok", file.display()))
+}
+
+fn read(file: &Path, settings: &[String]) -> Result<(Config, Pem), Failure> {
+    let (config, written) = files::read_config(file, settings)?;
+    let pem = files::look_at(&config, &written).map_err(|problems| files::told(file, &problems))?;
+    Ok((config, pem))
+}

@@ -1,0 +1,430 @@
+//! The command line as a table: what there is, what it takes, what it is for.
+
+use std::fmt::Write as _;
+
+/// What a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each has a sentence in SPECS")]
+pub enum Verb {
+    LocalServe,
+    Serve,
+    ConfigCheck,
+    DomainAdd,
+    DomainRemove,
+    DomainList,
+    DomainCatchAll,
+    AccountAdd,
+    AccountRemove,
+    AccountList,
+    AccountPasswd,
+    AccountDisable,
+    AccountEnable,
+    AddressAdd,
+    AddressRemove,
+    AliasAdd,
+    AliasRemove,
+    AliasList,
+    AddressExplain,
+    MailList,
+    MailShow,
+    ServeChild,
+    HashWorkerChild,
+}
+
+/// An option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each has a sentence in Opt::about")]
+pub enum Opt {
+    Dir,
+    Config,
+    Json,
+    Set,
+    PortBase,
+    PasswordStdin,
+    Suspend,
+    NoCatchAll,
+    To,
+}
+
+impl Opt {
+    const ALL: [Self; 9] = [
+        Self::Dir,
+        Self::Config,
+        Self::Json,
+        Self::Set,
+        Self::PortBase,
+        Self::PasswordStdin,
+        Self::Suspend,
+        Self::NoCatchAll,
+        Self::To,
+    ];
+
+    /// Its name, without the dashes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dir => "dir",
+            Self::Config => "config",
+            Self::Json => "json",
+            Self::Set => "set",
+            Self::PortBase => "port-base",
+            Self::PasswordStdin => "password-stdin",
+            Self::Suspend => "suspend",
+            Self::NoCatchAll => "none",
+            Self::To => "to",
+        }
+    }
+
+    /// The option of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|opt| opt.name() == name)
+    }
+
+    /// What its value is called in help; `None` if it takes none.
+    #[must_use]
+    pub fn value(self) -> Option<&'static str> {
+        match self {
+            Self::Dir => Some("DIR"),
+            Self::Config => Some("FILE"),
+            Self::Set => Some("KEY=VALUE"),
+            Self::PortBase => Some("NUMBER"),
+            Self::To => Some("ADDRESS"),
+            Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
+        }
+    }
+
+    /// Whether it may be given more than once.
+    #[must_use]
+    pub fn is_repeatable(self) -> bool {
+        match self {
+            Self::Set | Self::To => true,
+            Self::Dir
+            | Self::Config
+            | Self::Json
+            | Self::PortBase
+            | Self::PasswordStdin
+            | Self::Suspend
+            | Self::NoCatchAll => false,
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Self::Dir => "the data directory (or set GATEPOST_DIR)",
+            Self::Config => "the configuration file, which names the data directory",
+            Self::Json => "an array of objects, for scripts",
+            Self::Set => "a key of the configuration, over what the file says; repeatable",
+            Self::PortBase => "added to 25, 465 and 587 (1000)",
+            Self::PasswordStdin => "read the password from the first line of standard input",
+            Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
+            Self::NoCatchAll => "no catch-all",
+            Self::To => "a member; repeatable, at least one",
+        }
+    }
+}
+
+/// A command.
+#[derive(Debug)]
+pub struct Spec {
+    /// What it does.
+    pub verb: Verb,
+    /// The words that name it.
+    pub words: &'static [&'static str],
+    /// What follows, as in help.
+    pub usage: &'static str,
+    /// How many operands, at least and at most.
+    pub operands: (usize, usize),
+    /// Its options.
+    pub options: &'static [Opt],
+    /// What it is for: one line.
+    pub about: &'static str,
+    /// More, for its own help.
+    pub more: &'static str,
+}
+
+const DATA: &[Opt] = &[Opt::Dir, Opt::Config];
+const LIST: &[Opt] = &[Opt::Json, Opt::Dir, Opt::Config];
+const PASSWORD: &[Opt] = &[Opt::PasswordStdin, Opt::Dir, Opt::Config];
+
+const fn spec(
+    verb: Verb,
+    words: &'static [&'static str],
+    usage: &'static str,
+    operands: (usize, usize),
+    options: &'static [Opt],
+    about: &'static str,
+    more: &'static str,
+) -> Spec {
+    Spec { verb, words, usage, operands, options, about, more }
+}
+
+/// Every command that people see, in the order of help.
+pub const SPECS: &[Spec] = &[
+    spec(
+        Verb::LocalServe,
+        &["localserve"],
+        "",
+        (0, 0),
+        &[Opt::Dir, Opt::PortBase, Opt::Set],
+        "try it: a server on 127.0.0.1 with the account me@localhost",
+        "Data, a self-signed certificate and the first password are kept in DIR (./gatepost-local). A DIR that is\n\
+         there already is used as it is. Prints ports, password and lines to try it when it is ready.",
+    ),
+    spec(Verb::Serve, &["serve"], "", (0, 0), &[Opt::Config, Opt::Set], "run the server", ""),
+    spec(
+        Verb::ConfigCheck,
+        &["config", "check"],
+        "FILE",
+        (1, 1),
+        &[Opt::Set],
+        "say everything that is wrong with a configuration file",
+        "Looks at the values, the certificate, the key and the data directory. Exit code 78 if something is wrong.",
+    ),
+    spec(Verb::DomainAdd, &["domain", "add"], "DOMAIN", (1, 1), DATA, "serve a domain", ""),
+    spec(
+        Verb::DomainRemove,
+        &["domain", "remove"],
+        "DOMAIN",
+        (1, 1),
+        DATA,
+        "serve it no longer",
+        "Refused while addresses of accounts or aliases are in it.",
+    ),
+    spec(Verb::DomainList, &["domain", "list"], "", (0, 0), LIST, "the domains served", ""),
+    spec(
+        Verb::DomainCatchAll,
+        &["domain", "catch-all"],
+        "DOMAIN (ADDRESS | --none)",
+        (1, 2),
+        &[Opt::NoCatchAll, Opt::Dir, Opt::Config],
+        "let an account take what no address of the domain takes",
+        "",
+    ),
+    spec(
+        Verb::AccountAdd,
+        &["account", "add"],
+        "ADDRESS",
+        (1, 1),
+        PASSWORD,
+        "make an account",
+        "Asks for the password on a terminal. An account without one takes mail, but nobody can log in.",
+    ),
+    spec(
+        Verb::AccountRemove,
+        &["account", "remove"],
+        "ADDRESS",
+        (1, 1),
+        DATA,
+        "remove an account and its mail",
+        "",
+    ),
+    spec(Verb::AccountList, &["account", "list"], "", (0, 0), LIST, "the accounts and their addresses", ""),
+    spec(
+        Verb::AccountPasswd,
+        &["account", "passwd"],
+        "ADDRESS",
+        (1, 1),
+        PASSWORD,
+        "give an account another password",
+        "",
+    ),
+    spec(
+        Verb::AccountDisable,
+        &["account", "disable"],
+        "ADDRESS",
+        (1, 1),
+        &[Opt::Suspend, Opt::Dir, Opt::Config],
+        "stop logins; mail is still kept",
+        "",
+    ),
+    spec(
+        Verb::AccountEnable,
+        &["account", "enable"],
+        "ADDRESS",
+        (1, 1),
+        DATA,
+        "allow logins and mail again",
+        "",
+    ),
+    spec(
+        Verb::AddressAdd,
+        &["account", "address", "add"],
+        "ACCOUNT ADDRESS",
+        (2, 2),
+        DATA,
+        "give an account a further address",
+        "",
+    ),
+    spec(
+        Verb::AddressRemove,
+        &["account", "address", "remove"],
+        "ACCOUNT ADDRESS",
+        (2, 2),
+        DATA,
+        "take a further address away",
+        "",
+    ),
+    spec(
+        Verb::AliasAdd,
+        &["alias", "add"],
+        "ADDRESS --to ADDRESS [--to …]",
+        (1, 1),
+        &[Opt::To, Opt::Dir, Opt::Config],
+        "make an alias, or give it other members",
+        "A member that gets no mail (yet) is taken with a warning. An alias postmaster@ or abuse@ overrides the default,\n\
+         which is the oldest account.",
+    ),
+    spec(Verb::AliasRemove, &["alias", "remove"], "ADDRESS", (1, 1), DATA, "remove an alias", ""),
+    spec(Verb::AliasList, &["alias", "list"], "", (0, 0), LIST, "the aliases and their members", ""),
+    spec(
+        Verb::AddressExplain,
+        &["address", "explain"],
+        "ADDRESS",
+        (1, 1),
+        LIST,
+        "where mail to an address goes, whether it can log in, and why",
+        "ADDRESS may be postmaster alone.",
+    ),
+    spec(Verb::MailList, &["mail", "list"], "ACCOUNT", (1, 1), LIST, "the messages of an account", ""),
+    spec(
+        Verb::MailShow,
+        &["mail", "show"],
+        "ACCOUNT ID",
+        (2, 2),
+        DATA,
+        "a message on standard output, octet by octet as it is kept",
+        "",
+    ),
+];
+
+/// What the parent starts; not for people.
+pub const HIDDEN: &[Spec] = &[
+    spec(Verb::ServeChild, &["serve-child"], "", (0, 0), &[], "", ""),
+    spec(Verb::HashWorkerChild, &["hash-worker-child"], "", (0, 0), &[], "", ""),
+];
+
+impl Spec {
+    /// `gatepost account add ADDRESS`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut out = format!("gatepost {}", self.words.join(" "));
+        if !self.usage.is_empty() {
+            out.push(' ');
+            out.push_str(self.usage);
+        }
+        out
+    }
+
+    /// The command's own help.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let mut out = format!("{}\n\n{}.\n", self.line(), sentence(self.about));
+        if !self.more.is_empty() {
+            let _ = writeln!(out, "{}", self.more);
+        }
+        out.push_str("\nOptions:\n");
+        for opt in self.options {
+            let name = match opt.value() {
+                Some(value) => format!("--{} {value}", opt.name()),
+                None => format!("--{}", opt.name()),
+            };
+            let _ = writeln!(out, "  {name:<18} {}", opt.about());
+        }
+        let _ = writeln!(out, "  {:<18} this text", "-h, --help");
+        out
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Help for everything that begins with these words.
+#[must_use]
+pub fn help(words: &[&str]) -> String {
+    let mut out = String::new();
+    if words.is_empty() {
+        out.push_str("gatepost: a mail server for one careful administrator\n\n");
+    }
+    for spec in SPECS.iter().filter(|spec| spec.words.starts_with(words)) {
+        let _ = writeln!(out, "  {:<56} {}", spec.line(), spec.about);
+    }
+    out.push_str(
+        "\nEvery command about data takes --dir DIR or --config FILE to find it, and works while the server runs and\n\
+         while it does not. `gatepost COMMAND --help` has more.\n\
+         Exit codes: 64 usage, 65 data, 66 no input, 73 cannot create, 74 input or output, 75 try later,\n\
+         77 permission, 78 configuration.\n",
+    );
+    out
+}
+
+/// The command that is nearest to a word that is none, if one is near.
+#[must_use]
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be added, dropped or changed (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    // What is far longer than any word of ours is not near one.
+    if one.len() > 32 {
+        return usize::MAX;
+    }
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, a) in one.chars().enumerate() {
+        let mut before = index;
+        let mut left = index.saturating_add(1);
+        let mut next = vec![left];
+        for (b, above) in other.iter().zip(row.iter().skip(1)) {
+            let changed = before.saturating_add(usize::from(a != *b));
+            left = changed.min(left.saturating_add(1)).min(above.saturating_add(1));
+            before = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_counted_in_letters() {
+        for (one, other, letters) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("acount", "account", 1),
+            ("sevre", "serve", 2),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(one, other), letters, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_near_word_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("acount", ["alias", "account"].into_iter()), Some("account"));
+        assert_eq!(nearest("xyzzy", ["alias", "account"].into_iter()), None);
+    }
+
+    #[test]
+    fn every_command_has_its_own_words_and_says_what_it_is_for() {
+        let mut seen = std::collections::BTreeSet::new();
+        for spec in SPECS {
+            assert!(seen.insert(spec.words), "{:?}", spec.words);
+            assert!(!spec.about.is_empty());
+            assert!(spec.operands.0 <= spec.operands.1);
+            assert!(help(&[]).contains(&spec.line()));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Every key that can be configured, in one table.
+
+use crate::limits;
+
+/// A key with one value. Listeners are apart: they are a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The name the server greets with.
+    Hostname,
+    /// Where everything is kept.
+    DataDir,
+    /// Certificate chain.
+    TlsCertificate,
+    /// Private key.
+    TlsKey,
+    /// Octets of the largest message.
+    MessageOctets,
+    /// Connections in total.
+    Connections,
+    /// Connections from one host.
+    ConnectionsPerHost,
+    /// Connections from one network.
+    ConnectionsPerNet,
+    /// Octets of free disk that stay free.
+    DiskReserveOctets,
+    /// Seconds of silence.
+    IdleSeconds,
+    /// Seconds for running transactions at the end.
+    StopGraceSeconds,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string, with an example of one.
+    Text(&'static str),
+    /// A whole number with its smallest, its largest and its default value.
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+        /// When nothing is written.
+        default: u64,
+    },
+}
+
+/// Sections, which hold keys.
+pub const SECTIONS: [&str; 2] = ["tls", "limits"];
+
+/// The key of the listeners.
+pub const LISTENER: &str = "listener";
+
+impl Key {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 11] = [
+        Self::Hostname,
+        Self::DataDir,
+        Self::TlsCertificate,
+        Self::TlsKey,
+        Self::MessageOctets,
+        Self::Connections,
+        Self::ConnectionsPerHost,
+        Self::ConnectionsPerNet,
+        Self::DiskReserveOctets,
+        Self::IdleSeconds,
+        Self::StopGraceSeconds,
+    ];
+
+    /// The dotted name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hostname => "hostname",
+            Self::DataDir => "data-dir",
+            Self::TlsCertificate => "tls.certificate",
+            Self::TlsKey => "tls.key",
+            Self::MessageOctets => "limits.message-octets",
+            Self::Connections => "limits.connections",
+            Self::ConnectionsPerHost => "limits.connections-per-host",
+            Self::ConnectionsPerNet => "limits.connections-per-net",
+            Self::DiskReserveOctets => "limits.disk-reserve-octets",
+            Self::IdleSeconds => "limits.idle-seconds",
+            Self::StopGraceSeconds => "limits.stop-grace-seconds",
+        }
+    }
+
+    /// The key of a dotted name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    /// What it takes.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Hostname => Kind::Text("mail.example.org"),
+            Self::DataDir => Kind::Text("/var/lib/gatepost"),
+            Self::TlsCertificate => Kind::Text("/etc/gatepost/certificate.pem"),
+            Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
+            Self::MessageOctets => Kind::Number {
+                min: limits::MESSAGE_OCTETS_FLOOR,
+                max: limits::MESSAGE_OCTETS_CEILING,
+                default: limits::MESSAGE_OCTETS_DEFAULT,
+            },
+            Self::Connections => connections(limits::CONNECTIONS_FLOOR, limits::CONNECTIONS_DEFAULT),
+            Self::ConnectionsPerHost => connections(1, limits::CONNECTIONS_PER_HOST_DEFAULT),
+            Self::ConnectionsPerNet => connections(1, limits::CONNECTIONS_PER_NET_DEFAULT),
+            Self::DiskReserveOctets => Kind::Number {
+                min: 0,
+                max: limits::DISK_RESERVE_OCTETS_CEILING,
+                default: limits::DISK_RESERVE_OCTETS_DEFAULT,
+            },
+            Self::IdleSeconds => seconds(limits::IDLE_MS_FLOOR, limits::IDLE_MS_CEILING, limits::IDLE_MS),
+            Self::StopGraceSeconds => seconds(0, limits::STOP_GRACE_MS_CEILING, limits::STOP_GRACE_MS),
+        }
+    }
+
+    /// The names allowed in the section a dotted name is in, for whoever wrote another.
+    #[must_use]
+    pub fn names_beside(name: &str) -> String {
+        let section = name.rsplit_once('.').map_or("", |(section, _)| section);
+        let mut names: Vec<&str> = Self::ALL
+            .into_iter()
+            .map(Self::name)
+            .filter(|other| other.rsplit_once('.').map_or("", |(section, _)| section) == section)
+            .collect();
+        if section.is_empty() {
+            names.push(LISTENER);
+            names.extend(SECTIONS);
+        }
+        names.join(", ")
+    }
+
+    /// Every name there is.
+    #[must_use]
+    pub fn names() -> String {
+        let mut names: Vec<&str> = Self::ALL.into_iter().map(Self::name).collect();
+        names.push(LISTENER);
+        names.join(", ")
+    }
+}
+
+fn connections(min: usize, default: usize) -> Kind {
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Kind::Number { min: number(min), max: number(limits::CONNECTIONS_CEILING), default: number(default) }
+}
+
+/// Milliseconds inside, seconds outside.
+fn seconds(min_ms: u64, max_ms: u64, default_ms: u64) -> Kind {
+    Kind::Number { min: min_ms / 1_000, max: max_ms / 1_000, default: default_ms / 1_000 }
+}

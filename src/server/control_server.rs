@@ -1,0 +1,585 @@
+//! The administrator's socket: requests of the command line to a running server (see `control`).
+//!
+//! Only the server's own user and root are heard. Changes of the directory are made one after the other:
+//! planned against the directory as it is, made durable, applied, answered.
+#![expect(clippy::disallowed_methods, reason = "the socket is a file")]
+
+use super::store_link::StoreLink;
+use super::store_thread::{AskKey, ToStore};
+use crate::control::{MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::directory::plan::{self, Plan, PlanError};
+use crate::directory::{Change, Directory, Target};
+use crate::limits::{
+    CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, CONTROL_REQUEST_OCTETS_MAX, LIST_ROWS_PER_PAGE,
+};
+use crate::store::{MessageRecord, StoreError};
+use crate::telemetry::line::Line;
+use crate::types::{AccountId, Address, MailId, Moment};
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use rustix::net::sockopt::socket_peercred;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What an administrator's request may use.
+#[derive(Debug)]
+pub struct Office<'a> {
+    /// The time of this turn.
+    pub now: Moment,
+    /// Who is who.
+    pub directory: &'a mut Directory,
+    /// Where it is kept.
+    pub store: &'a mut StoreLink,
+}
+
+/// What a client waits for.
+#[derive(Debug)]
+enum Busy {
+    /// Its next request.
+    No,
+    /// Its change.
+    Change,
+    /// A page of so many messages.
+    List(usize),
+    /// A message.
+    Find,
+    /// The slices of a message.
+    Show(Show),
+}
+
+/// A message on its way to a client.
+#[derive(Debug)]
+struct Show {
+    body: MailId,
+    next: u32,
+    slices: u32,
+    octets_left: u64,
+    asked: bool,
+}
+
+#[derive(Debug)]
+struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    readable: bool,
+    writable: bool,
+    ended: bool,
+    /// It is to be dropped once everything is sent.
+    last: bool,
+    busy: Busy,
+    active: Moment,
+}
+
+/// A change the store is making durable.
+#[derive(Debug)]
+struct Changing {
+    client: u64,
+    changes: Vec<Change>,
+    warnings: Vec<String>,
+}
+
+/// The socket and its clients.
+#[derive(Debug)]
+pub struct ControlServer {
+    listener: UnixListener,
+    path: PathBuf,
+    first_token: usize,
+    /// By a number that is never used again.
+    clients: BTreeMap<u64, Client>,
+    last_client: u64,
+    asks: BTreeMap<AskKey, u64>,
+    last_ask: u64,
+    waiting: VecDeque<(u64, plan::Request)>,
+    changing: Option<Changing>,
+}
+
+/// Octets read from a client at once.
+const READ_OCTETS: usize = 8 * 1024;
+/// Longest path of a Unix socket (unix(7), `sun_path` less its NUL).
+const SOCKET_PATH_OCTETS_MAX: usize = 107;
+
+impl ControlServer {
+    /// Makes the socket in the data directory; one left by a process that is gone is replaced. Tokens from
+    /// `first_token + 1` upward are given to clients, `first_token` to the socket itself.
+    ///
+    /// # Errors
+    /// When it cannot be made, with a sentence.
+    pub fn bind(data_dir: &Path, registry: &Registry, first_token: usize) -> io::Result<Self> {
+        let path = data_dir.join(SOCKET_NAME);
+        let said = |what: &str, error: &io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("the administrator's socket {} cannot be {what}: {error}", path.display()),
+            )
+        };
+        if path.as_os_str().len() > SOCKET_PATH_OCTETS_MAX {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "the administrator's socket {} has a path of {} octets and {SOCKET_PATH_OCTETS_MAX} is the most \
+                     that the system takes; choose a data directory with a shorter path",
+                    path.display(),
+                    path.as_os_str().len()
+                ),
+            ));
+        }
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.file_type().is_socket() => {
+                std::fs::remove_file(&path).map_err(|error| said("replaced", &error))?;
+            }
+            // Anything else of that name is not ours to remove; the bind below says so.
+            Ok(_) | Err(_) => {}
+        }
+        let mut listener = UnixListener::bind(&path).map_err(|error| said("made", &error))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .map_err(|error| said("closed to others", &error))?;
+        registry.register(&mut listener, Token(first_token), Interest::READABLE)?;
+        Ok(Self {
+            listener,
+            path,
+            first_token,
+            clients: BTreeMap::new(),
+            last_client: 0,
+            asks: BTreeMap::new(),
+            last_ask: 0,
+            waiting: VecDeque::new(),
+            changing: None,
+        })
+    }
+
+    /// The poll says that somebody waits.
+    pub fn accept(&mut self, registry: &Registry, office: &mut Office<'_>) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.admit(stream, registry, office),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if error.kind() != ErrorKind::WouldBlock {
+                        let line = Line::new("control-accept-failed").text("reason", &error.to_string());
+                        log::warn!("{}", line.finish());
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream, registry: &Registry, office: &mut Office<'_>) {
+        let own = rustix::process::geteuid();
+        let allowed = socket_peercred(&stream).is_ok_and(|peer| peer.uid == own || peer.uid.is_root());
+        if !allowed {
+            let line = Line::new("control-refused").text("reason", "neither the server's user nor root");
+            log::warn!("{}", line.finish());
+            return;
+        }
+        self.last_client = self.last_client.saturating_add(1);
+        let id = self.last_client;
+        let mut client = Client {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            readable: true,
+            writable: true,
+            ended: false,
+            last: false,
+            busy: Busy::No,
+            active: office.now,
+        };
+        if self.clients.len() >= CONTROL_CONNECTIONS_MAX {
+            client.say(&Response::Refused(
+                Refusal::Temporary,
+                "too many commands are talking to the server; try again".into(),
+            ));
+            // One line always fits into the buffer of a new socket.
+            let _ = client.flush();
+            return;
+        }
+        // Numbers grow, tokens come round: a stale event for another client only makes it look.
+        let token = Token(self.token_of(id));
+        if registry.register(&mut client.stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+            self.clients.insert(id, client);
+            self.serve(id, office);
+        }
+    }
+
+    /// Tokens lie in the range of [`ControlServer::tokens`].
+    fn token_of(&self, id: u64) -> usize {
+        let slot = usize::try_from(id).unwrap_or(0).checked_rem(TOKENS).unwrap_or(0);
+        self.first_token.saturating_add(1).saturating_add(slot)
+    }
+
+    /// Whether this token is one of its clients'.
+    #[must_use]
+    pub fn has_token(&self, token: usize) -> bool {
+        token > self.first_token && token <= self.first_token.saturating_add(TOKENS)
+    }
+
+    /// The poll says something about a client.
+    pub fn signalled(&mut self, event: &mio::event::Event, office: &mut Office<'_>) {
+        let same: Vec<u64> =
+            self.clients.keys().copied().filter(|id| self.token_of(*id) == event.token().0).collect();
+        for id in same {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                client.writable |= event.is_writable() || event.is_error();
+                client.active = office.now;
+            }
+            self.serve(id, office);
+        }
+    }
+
+    /// Drops clients that have been silent for too long.
+    pub fn drop_silent(&mut self, now: Moment) {
+        self.clients
+            .retain(|_, client| !client.waits_for_peer() || now.since_ms(client.active) < CONTROL_IDLE_MS);
+    }
+
+    /// Does for a client what can be done now.
+    fn serve(&mut self, id: u64, office: &mut Office<'_>) {
+        let Some(mut client) = self.clients.remove(&id) else { return };
+        loop {
+            if client.flush().is_err() {
+                return;
+            }
+            if !client.output.is_empty() {
+                break;
+            }
+            if client.last {
+                return;
+            }
+            match &mut client.busy {
+                Busy::Show(show) if show.asked => break,
+                Busy::Show(show) if show.next < show.slices => {
+                    show.asked = true;
+                    let (body, next) = (show.body, show.next);
+                    self.ask(id, office, |ask| ToStore::Slice(ask, body, next));
+                    break;
+                }
+                Busy::Show(show) => {
+                    client.last = show.octets_left > 0;
+                    client.busy = Busy::No;
+                }
+                Busy::Change | Busy::List(_) | Busy::Find => break,
+                Busy::No => match client.next_line() {
+                    Ok(Some(line)) => self.request(id, &mut client, &line, office),
+                    // Its last answer is sent before it is dropped.
+                    Ok(None) if client.last => {}
+                    Ok(None) if client.ended => return,
+                    Ok(None) => break,
+                    Err(_) => return,
+                },
+            }
+        }
+        self.clients.insert(id, client);
+    }
+
+    fn ask(&mut self, id: u64, office: &mut Office<'_>, request: impl FnOnce(AskKey) -> ToStore) {
+        self.last_ask = self.last_ask.saturating_add(1);
+        let key = AskKey(self.last_ask);
+        self.asks.insert(key, id);
+        office.store.send(office.now, request(key));
+    }
+
+    // ---- Requests ----
+
+    fn request(&mut self, id: u64, client: &mut Client, line: &[u8], office: &mut Office<'_>) {
+        let request = match serde_json::from_slice::<Request>(line) {
+            Ok(request) => request,
+            Err(error) => {
+                return client.refuse(
+                    Refusal::Data,
+                    format!(
+                        "the server does not understand the command ({error}); are both of the same version?"
+                    ),
+                );
+            }
+        };
+        match request {
+            Request::Change(change) => {
+                client.busy = Busy::Change;
+                self.waiting.push_back((id, change));
+                // The client is not in the table while it is served; answers must find it there.
+                if self.changing.is_none() {
+                    self.next_change(Some((id, client)), office);
+                }
+            }
+            Request::Directory => client.say(&Response::Directory(as_changes(office.directory))),
+            Request::MailList(address, after) => match account_of(office.directory, &address) {
+                Ok(account) => {
+                    client.busy = Busy::List(LIST_ROWS_PER_PAGE);
+                    // One more than shown says whether there are more.
+                    let rows = LIST_ROWS_PER_PAGE.saturating_add(1);
+                    self.ask(id, office, |ask| ToStore::List(ask, account, after, rows));
+                }
+                Err(why) => client.refuse(Refusal::Data, why),
+            },
+            Request::MailShow(address, uid) => match account_of(office.directory, &address) {
+                Ok(account) => {
+                    client.busy = Busy::Find;
+                    self.ask(id, office, |ask| ToStore::Message(ask, account, uid));
+                }
+                Err(why) => client.refuse(Refusal::Data, why),
+            },
+        }
+    }
+
+    /// Plans changes that wait until one is on its way to the store.
+    fn next_change(&mut self, mut serving: Option<(u64, &mut Client)>, office: &mut Office<'_>) {
+        while let Some((id, request)) = self.waiting.pop_front() {
+            let answer = match plan::plan(office.directory, &request) {
+                Err(PlanError(why)) => Response::Refused(Refusal::Data, why),
+                Ok(Plan { changes, warnings }) if changes.is_empty() => {
+                    Response::Changed { anything: false, warnings }
+                }
+                Ok(Plan { changes, warnings }) => {
+                    office.store.send(office.now, ToStore::Change(changes.clone()));
+                    self.changing = Some(Changing { client: id, changes, warnings });
+                    return;
+                }
+            };
+            match &mut serving {
+                Some((served, client)) if *served == id => client.answer(&answer),
+                Some(_) | None => self.answer(id, &answer, office),
+            }
+        }
+    }
+
+    /// Brings an answer to a client, if it is still there.
+    fn answer(&mut self, id: u64, response: &Response, office: &mut Office<'_>) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.answer(response);
+            self.serve(id, office);
+        }
+    }
+
+    // ---- Answers of the store ----
+
+    /// A change is durable, or is not. Says what was applied, for the log.
+    pub fn changed(&mut self, result: Result<(), StoreError>, office: &mut Office<'_>) {
+        let Some(Changing { client, changes, warnings }) = self.changing.take() else { return };
+        let response = match result {
+            Ok(()) => {
+                for change in &changes {
+                    office.directory.apply(change);
+                }
+                log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
+                Response::Changed { anything: true, warnings }
+            }
+            Err(error) => refused(&error),
+        };
+        self.next_change(None, office);
+        self.answer(client, &response, office);
+    }
+
+    /// A list.
+    pub fn listed(
+        &mut self,
+        ask: AskKey,
+        result: Result<Vec<MessageRecord>, StoreError>,
+        office: &mut Office<'_>,
+    ) {
+        let Some(id) = self.asks.remove(&ask) else { return };
+        let rows = match self.clients.get(&id).map(|client| &client.busy) {
+            Some(Busy::List(rows)) => *rows,
+            Some(Busy::No | Busy::Change | Busy::Find | Busy::Show(_)) | None => return,
+        };
+        let response = match result {
+            Ok(records) => Response::Messages {
+                more: records.len() > rows,
+                rows: records.into_iter().take(rows).map(row).collect(),
+            },
+            Err(error) => refused(&error),
+        };
+        self.answer(id, &response, office);
+    }
+
+    /// A message, or that there is none.
+    pub fn found(
+        &mut self,
+        ask: AskKey,
+        result: Result<Option<Box<MessageRecord>>, StoreError>,
+        office: &mut Office<'_>,
+    ) {
+        let Some(id) = self.asks.remove(&ask) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match result {
+            Ok(Some(record)) => {
+                client.answer(&Response::Message(record.octets()));
+                client.output.extend_from_slice(&record.prefix);
+                client.busy = Busy::Show(Show {
+                    body: record.body,
+                    next: 0,
+                    slices: record.slices,
+                    octets_left: record.body_octets,
+                    asked: false,
+                });
+            }
+            Ok(None) => client.answer(&Response::Refused(
+                Refusal::Data,
+                "there is no message of this number; `gatepost mail list` shows those there are".into(),
+            )),
+            Err(error) => client.answer(&refused(&error)),
+        }
+        self.serve(id, office);
+    }
+
+    /// A slice. One that cannot be read ends the connection: its client counts octets and sees it.
+    pub fn slice(&mut self, ask: AskKey, result: Result<Vec<u8>, StoreError>, office: &mut Office<'_>) {
+        let Some(id) = self.asks.remove(&ask) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Busy::Show(show) = &mut client.busy else { return };
+        match result {
+            Ok(octets) => {
+                show.asked = false;
+                show.next = show.next.saturating_add(1);
+                let count = u64::try_from(octets.len()).unwrap_or(u64::MAX);
+                show.octets_left = show.octets_left.saturating_sub(count);
+                client.output = octets;
+                client.sent = 0;
+                client.active = office.now;
+                self.serve(id, office);
+            }
+            Err(error) => {
+                let line = Line::new("message-unreadable").field("mail", show.body);
+                log::error!("{}", line.text("reason", &error.to_string()).finish());
+                self.clients.remove(&id);
+            }
+        }
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        // One that stays is replaced at the next start.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Tokens that clients share; more than there can be clients at once.
+const TOKENS: usize = CONTROL_CONNECTIONS_MAX * 4;
+
+impl Client {
+    fn waits_for_peer(&self) -> bool {
+        match &self.busy {
+            Busy::No => true,
+            Busy::Show(show) => !show.asked,
+            Busy::Change | Busy::List(_) | Busy::Find => false,
+        }
+    }
+
+    fn say(&mut self, response: &Response) {
+        match serde_json::to_vec(response) {
+            Ok(mut line) => {
+                self.output.append(&mut line);
+                self.output.push(b'\n');
+            }
+            // Nothing in a response can fail to be written; if it does, the client sees the connection end.
+            Err(_) => self.last = true,
+        }
+    }
+
+    /// Says it, and is free for the next request.
+    fn answer(&mut self, response: &Response) {
+        self.say(response);
+        self.busy = Busy::No;
+    }
+
+    fn refuse(&mut self, refusal: Refusal, why: String) {
+        self.answer(&Response::Refused(refusal, why));
+    }
+
+    /// The next request, reading as far as is needed for it.
+    fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut looked = 0;
+        loop {
+            let fresh = self.input.get(looked..).unwrap_or_default();
+            if let Some(end) = memchr::memchr(b'\n', fresh) {
+                let end = looked.saturating_add(end);
+                let rest = self.input.get(end.saturating_add(1)..).unwrap_or_default().to_vec();
+                let mut line = std::mem::replace(&mut self.input, rest);
+                line.truncate(end);
+                return Ok(Some(line));
+            }
+            looked = self.input.len();
+            if looked > CONTROL_REQUEST_OCTETS_MAX {
+                self.refuse(Refusal::Data, "the command is longer than the server takes".into());
+                self.last = true;
+                self.input = Vec::new();
+                return Ok(None);
+            }
+            if !self.readable || self.ended {
+                return Ok(None);
+            }
+            let mut piece = [0; READ_OCTETS];
+            match self.stream.read(&mut piece) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.input.extend_from_slice(piece.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.writable {
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            match self.stream.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.sent = self.sent.saturating_add(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.sent >= self.output.len() {
+            self.output = Vec::new();
+            self.sent = 0;
+        }
+        Ok(())
+    }
+}
+
+fn refused(error: &StoreError) -> Response {
+    Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))
+}
+
+fn account_of(directory: &Directory, address: &Address) -> Result<AccountId, String> {
+    match directory.target(address) {
+        Some(Target::Account(id)) => Ok(id),
+        Some(Target::Alias) => {
+            Err(format!("{address} is an alias; mail is kept by accounts, so name one of its members"))
+        }
+        None => Err(format!("no account has the address {address}; `gatepost account list` shows them")),
+    }
+}
+
+fn row(record: MessageRecord) -> MessageRow {
+    MessageRow {
+        id: record.uid,
+        size: record.octets(),
+        received: record.received,
+        from: record.sender,
+        to: record.recipient,
+        mail: record.body.to_string(),
+    }
+}
+
+/// The directory as changes that make it from nothing. A password hash is nobody's business.
+fn as_changes(directory: &Directory) -> Vec<Change> {
+    let domains = directory.domains().cloned().map(Change::PutDomain);
+    let accounts = directory.accounts().cloned().map(|mut account| {
+        account.password = account.password.map(|_| "*".to_owned());
+        Change::PutAccount(account)
+    });
+    let aliases = directory.aliases().cloned().map(Change::PutAlias);
+    domains.chain(accounts).chain(aliases).collect()
+}

@@ -1,0 +1,363 @@
+//! What the loop does for its connections: lets them in, gives them their turns, carries out their deeds,
+//! brings them answers, and lets them go.
+
+use super::bodies::Body;
+use super::connection::{Connection, Deed};
+use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
+use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
+use super::timers::Deadline;
+use super::turn::Loop;
+use crate::auth::verifier::{Attempt, Decided};
+use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
+use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
+use crate::policy::admission::{Admitted, Prefix};
+use crate::smtp::session::Session;
+use crate::telemetry::line::Line;
+use crate::telemetry::note::{Note, Noted};
+use crate::types::{Enhanced, Moment, Reply, SessionId};
+use mio::Interest;
+use mio::net::TcpStream;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::IpAddr;
+
+/// How often a lack of descriptors is told.
+const TELL_AGAIN_MS: u64 = 60_000;
+
+/// Handshake flights of one turn.
+#[derive(Debug, Default)]
+struct HandshakeBudget {
+    all: usize,
+    by_host: BTreeMap<Prefix, usize>,
+}
+
+impl HandshakeBudget {
+    fn take(&mut self, address: IpAddr) -> bool {
+        let of_host = self.by_host.entry(Prefix::host(address)).or_default();
+        if self.all >= HANDSHAKES_PER_TURN || *of_host >= HANDSHAKES_PER_HOST_AND_TURN {
+            return false;
+        }
+        self.all = self.all.saturating_add(1);
+        *of_host = of_host.saturating_add(1);
+        true
+    }
+}
+
+impl Loop {
+    // ---- In ----
+
+    /// Accepts from every door, within a budget each.
+    pub(super) fn accept_some(&mut self) {
+        for index in 0..self.doors.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let now = self.now.moment;
+                let Some(door) = self.doors.get_mut(index).filter(|door| door.is_ready(now)) else { break };
+                let kind = door.kind();
+                match door.accept(now, &mut self.spare) {
+                    Accepted::Peer(stream, address) => self.consider(stream, address, kind),
+                    Accepted::Lost => {}
+                    Accepted::NoDescriptor => self.tell_no_descriptor(),
+                    Accepted::Nothing => break,
+                }
+            }
+        }
+    }
+
+    fn tell_no_descriptor(&mut self) {
+        let now = self.now.moment;
+        if self.no_descriptor_told.is_none_or(|told| now.since_ms(told) >= TELL_AGAIN_MS) {
+            self.no_descriptor_told = Some(now);
+            let line = Line::new("no-descriptor").field("connections", self.connections.len());
+            let why = "the limit on open files is reached; who comes now is sent away with 421";
+            log::error!("{}", line.text("reason", why).finish());
+        }
+    }
+
+    fn consider(&mut self, stream: TcpStream, address: IpAddr, listener: Listener) {
+        self.last_session = self.last_session.wrapping_add(1);
+        let facts = PeerFacts { session: SessionId(self.last_session), address, listener };
+        let idle_since = |session| -> Option<Moment> {
+            self.by_session.get(&session).and_then(|key| self.connections.get(*key))?.idle_since()
+        };
+        match self.admission.consider(address, idle_since) {
+            Admitted::Yes => self.admit(stream, facts),
+            Admitted::InPlaceOf(session) => {
+                if let Some(key) = self.by_session.get(&session) {
+                    self.with(*key, |old, desk, _, deeds| old.turn_out(Cause::Crowded, desk, deeds));
+                }
+                self.admit(stream, facts);
+            }
+            Admitted::HostFull | Admitted::NetFull => {
+                let reply = Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your network");
+                self.refuse(stream, facts, reply);
+            }
+            Admitted::AllFull => self.refuse(stream, facts, Reply::new(421, Enhanced(4, 3, 2), TOO_MANY)),
+        }
+    }
+
+    fn refuse(&mut self, mut stream: TcpStream, peer: PeerFacts, reply: Reply) {
+        if speaks_plainly(peer.listener) {
+            // A socket just accepted has room for one line; if not, closing says enough.
+            let _ = stream.write(&as_octets(&reply));
+        }
+        let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
+        self.recorder.note(self.now, &Noted { peer, note });
+    }
+
+    fn admit(&mut self, stream: TcpStream, facts: PeerFacts) {
+        let session = Session::new(facts, self.settings.clone(), self.chance.fork());
+        let mut connection = Box::new(Connection::new(stream, facts, session, self.now));
+        let key = self.connections.vacant_key();
+        // Once for both directions and for ever: with edges no other call to the poll is needed.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let stream = connection.wire_mut().stream_mut();
+        if let Err(error) = self.registry().register(stream, Self::token(key), interest) {
+            let line = Line::new("not-registered").field("session", facts.session);
+            log::error!("{}", line.text("reason", &error.to_string()).finish());
+            return;
+        }
+        self.connections.insert(connection);
+        self.by_session.insert(facts.session, key);
+        self.admission.enter(facts.session, facts.address);
+        self.with(key, |connection, desk, _, deeds| connection.open(desk, deeds));
+    }
+
+    // ---- Turns ----
+
+    /// Gives every connection on the ready list one turn. What is not finished goes to its end.
+    pub(super) fn work_some(&mut self) {
+        let mut handshakes = HandshakeBudget::default();
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { return };
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if connection.has_handshake_work() && !handshakes.take(connection.facts.address) {
+                self.ready.push_back(key);
+                continue;
+            }
+            connection.listed = false;
+            self.with(key, |connection, desk, scratch, deeds| connection.work(desk, scratch, deeds));
+        }
+    }
+
+    fn list(&mut self, key: usize) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !std::mem::replace(&mut connection.listed, true)
+        {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Puts a connection on the ready list if a turn would get it anywhere.
+    pub(super) fn list_if_useful(&mut self, key: usize) {
+        self.with(key, |_, _, _, _| {});
+    }
+
+    /// Fires the deadlines that have passed.
+    pub(super) fn fire_timers(&mut self) {
+        let now = self.now.moment;
+        while let Some(key) = self.timers.due(now) {
+            while let Some(which) =
+                self.connections.get_mut(key).and_then(|connection| connection.deadlines.take_due(now))
+            {
+                self.with(key, |connection, desk, _, deeds| connection.late(which, desk, deeds));
+            }
+            match self.connections.get_mut(key) {
+                Some(connection) => self.timers.looked(key, &mut connection.deadlines),
+                None => self.timers.drop_first(),
+            }
+        }
+    }
+
+    /// While places are scarce, silence is borne for a shorter time.
+    pub(super) fn send_silent_away(&mut self) {
+        if !self.admission.is_crowded() {
+            return;
+        }
+        let Some(since) = self.now.moment.0.checked_sub(IDLE_CROWDED_MS).map(Moment) else { return };
+        let silent: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.is_silent_since(since))
+            .map(|(key, _)| key)
+            .collect();
+        for key in silent {
+            self.with(key, |connection, desk, _, deeds| {
+                connection.late(Deadline::Session(Timer::Idle), desk, deeds);
+            });
+        }
+    }
+
+    // ---- Deeds ----
+
+    /// Carries out what a connection wants of others, then sees what becomes of it. `more`: it has work.
+    pub(super) fn settle(&mut self, key: usize, deeds: Vec<Deed>, more: bool) {
+        for deed in deeds {
+            self.carry_out(key, deed);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.is_gone() {
+            return self.remove(key);
+        }
+        self.timers.follow(key, &mut connection.deadlines);
+        if more {
+            self.list(key);
+        }
+    }
+
+    fn carry_out(&mut self, key: usize, deed: Deed) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let facts = connection.facts;
+        let now = self.now.moment;
+        let mut requests = Vec::new();
+        match deed {
+            Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+            Deed::Keep(octets) => {
+                self.bodies.keep(facts.session, &mut connection.body, octets, &mut requests);
+            }
+            Deed::Forget => self.bodies.forget(&mut connection.body, &mut requests),
+            Deed::Commit(ticket, commit) => {
+                let body = self.bodies.take(facts.session, &mut connection.body, &mut requests);
+                self.send_all(requests);
+                if self.store_is_down {
+                    self.bodies.release(body.1);
+                    return self.answer_commit(facts.session, ticket, CommitAnswer::Failed);
+                }
+                return self.store.commit(now, facts.session, ticket, commit, body);
+            }
+            Deed::Login { ticket, login, password, authorize_as } => {
+                let attempt = Attempt {
+                    session: facts.session,
+                    ticket,
+                    source: facts.address,
+                    login,
+                    password,
+                    authorize_as,
+                };
+                self.verifier.submit(now, Some(&self.directory), attempt);
+                self.give_worker_its_job();
+            }
+        }
+        self.send_all(requests);
+    }
+
+    fn send_all(&mut self, requests: Vec<ToStore>) {
+        for request in requests {
+            self.store.send(self.now.moment, request);
+        }
+    }
+
+    /// A panic was caught in the work of this connection. It hears 421 if that still works.
+    pub(super) fn caught(&mut self, key: usize, deeds: Vec<Deed>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let facts = connection.facts;
+        // What happened before the panic did happen; what it asked of others is dropped with it.
+        for deed in deeds {
+            match deed {
+                Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
+            }
+        }
+        let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
+        if std::panic::catch_unwind(apology).is_err() {
+            log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
+        }
+        connection.give_up();
+        let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
+        self.recorder.note(self.now, &Noted { peer: facts, note });
+        self.remove(key);
+    }
+
+    fn remove(&mut self, key: usize) {
+        let Some(mut connection) = self.connections.try_remove(key) else { return };
+        let PeerFacts { session, address, .. } = connection.facts;
+        self.timers.forget(key, &mut connection.deadlines);
+        self.admission.leave(session, address);
+        self.by_session.remove(&session);
+        self.verifier.forget(session);
+        let mut requests = Vec::new();
+        self.bodies.forget(&mut connection.body, &mut requests);
+        self.send_all(requests);
+    }
+
+    // ---- Answers ----
+
+    /// Brings the store's answers to those who wait for them.
+    pub(super) fn take_answers(&mut self) {
+        let were_behind = self.bodies.are_behind();
+        while let Some(answer) = self.store.next_answer() {
+            match answer {
+                FromStore::Committed(key, answer) => self.committed(key, answer),
+                FromStore::Spooled(session, key, octets) => self.spooled(session, key, octets),
+                FromStore::Changed(result) => {
+                    self.with_control(|control, office| control.changed(result, office));
+                }
+                FromStore::Listed(ask, rows) => {
+                    self.with_control(|control, office| control.listed(ask, rows, office));
+                }
+                FromStore::Message(ask, found) => {
+                    self.with_control(|control, office| control.found(ask, found, office));
+                }
+                FromStore::Slice(ask, slice) => {
+                    self.with_control(|control, office| control.slice(ask, slice, office));
+                }
+                FromStore::Failed(why) => {
+                    if !self.store_is_down {
+                        self.store_failed(&why);
+                    }
+                }
+            }
+        }
+        if were_behind && !self.bodies.are_behind() {
+            self.wake_spooling();
+        }
+    }
+
+    fn committed(&mut self, key: CommitKey, answer: CommitAnswer) {
+        if let Some(found) = self.store.settle(key) {
+            self.bodies.release(found.memory_octets);
+            self.answer_commit(found.session, found.ticket, answer);
+        }
+    }
+
+    /// Nobody will hear of these commits any more but this.
+    pub(super) fn fail_commits(&mut self) {
+        for found in self.store.settle_all() {
+            self.bodies.release(found.memory_octets);
+            self.answer_commit(found.session, found.ticket, CommitAnswer::Failed);
+        }
+    }
+
+    fn answer_commit(&mut self, session: SessionId, ticket: Ticket, answer: CommitAnswer) {
+        self.tell(session, ticket, Answer::Commit(answer));
+    }
+
+    pub(super) fn bring_verdict(&mut self, decided: &Decided) {
+        self.tell(decided.session, decided.ticket, Answer::Login(decided.verdict));
+    }
+
+    fn tell(&mut self, session: SessionId, ticket: Ticket, answer: Answer) {
+        if let Some(key) = self.by_session.get(&session) {
+            self.with(*key, |connection, desk, _, deeds| {
+                connection.tell(Event::Answered(ticket, answer), desk, deeds);
+            });
+        }
+    }
+
+    fn spooled(&mut self, session: SessionId, spool: SpoolKey, octets: usize) {
+        let key = self.by_session.get(&session).copied();
+        let body = key.and_then(|key| self.connections.get_mut(key)).map(|connection| &mut connection.body);
+        self.bodies.written(spool, octets, body);
+        if let Some(key) = key {
+            self.list_if_useful(key);
+        }
+    }
+
+    /// All bodies together are no longer behind: whoever waited for that goes on.
+    fn wake_spooling(&mut self) {
+        let spooling = |connection: &Connection| matches!(connection.body, Body::Spooled(_));
+        let waiting = self.connections.iter().filter(|(_, connection)| spooling(connection));
+        for key in waiting.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.list_if_useful(key);
+        }
+    }
+}

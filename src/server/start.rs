@@ -1,0 +1,238 @@
+//! How the server process begins: what the parent passes becomes a loop.
+#![expect(clippy::disallowed_methods, reason = "chance comes in here")]
+
+use super::channel::{Channel, Received, ToParent, ToServer};
+use super::clock::Clock;
+use super::log_thread;
+use super::store_thread::{self, Opened, Opener, StoreThread, WakerSlot};
+use super::tls;
+use super::turn::{Ending, Loop, Parts};
+use crate::config::checked::Config;
+use crate::limits::{DESCRIPTORS_RESERVED, HEARTBEAT_MS, STORE_OPEN_MS_MAX};
+use crate::store::fjall::FjallStore;
+use crate::store::place::OpenMode;
+use crate::store::{Store, StoreError};
+use crate::telemetry::line::Line;
+use crate::types::Chance;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use signal_hook_mio::v1_0::Signals;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// Time for the last log lines.
+const LOG_FLUSH_MS_MAX: u64 = 1_000;
+/// Everything went well.
+const EX_OK: u8 = 0;
+/// Try again later (sysexits).
+const EX_TEMPFAIL: u8 = 75;
+/// What was configured cannot work (sysexits).
+const EX_CONFIG: u8 = 78;
+
+/// Why a server did not begin, or stopped.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    why: String,
+}
+
+impl Failure {
+    fn config(why: impl Display) -> Self {
+        Self { code: EX_CONFIG, why: why.to_string() }
+    }
+
+    fn temporary(why: impl Display) -> Self {
+        Self { code: EX_TEMPFAIL, why: why.to_string() }
+    }
+}
+
+/// The server process: standard input is the socket to the parent. Returns 0 after a clean end, 75 when it
+/// should be started again, 78 when that would not help.
+#[must_use]
+pub fn run() -> ExitCode {
+    if let Err(error) = log_thread::init() {
+        log_thread::last_words(Line::new("start-failed").text("reason", &error.to_string()));
+        return ExitCode::from(EX_TEMPFAIL);
+    }
+    let code = run_logged();
+    log_thread::flush(Duration::from_millis(LOG_FLUSH_MS_MAX));
+    ExitCode::from(code)
+}
+
+fn run_logged() -> u8 {
+    let channel = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(channel) => channel,
+        Err(error) => {
+            let why = format!("standard input is no socket to the parent: {error}");
+            log::error!("{}", Line::new("start-failed").text("reason", &why).finish());
+            return EX_TEMPFAIL;
+        }
+    };
+    let signals = Signals::new([Signal::TERM.as_raw(), Signal::INT.as_raw()]);
+    serve(channel, signals.ok(), Box::new(open_store))
+}
+
+/// Opens the store for writing, and says what was found and mended.
+fn open_store(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
+    let (store, report) = FjallStore::open(dir, OpenMode::Write)?;
+    if let Some(torn) = &report.torn {
+        log::error!("{}", Line::new("store-repaired").text("reason", &torn.to_string()).finish());
+    }
+    let line = Line::new("store-open")
+        .field("created", if report.created { "yes" } else { "no" })
+        .field("unfinished-bodies-removed", report.unfinished_bodies)
+        .field("removed-accounts-to-empty", report.accounts_to_empty);
+    log::info!("{}", line.finish());
+    Ok(Box::new(store))
+}
+
+/// The same over any socket, signals and store. A panic in what all connections share ends it with 75.
+#[must_use]
+pub fn serve(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> u8 {
+    let work = AssertUnwindSafe(|| begin(channel, signals, open));
+    let ended = catch_unwind(work)
+        .unwrap_or_else(|_| Err(Failure::temporary("a panic in what all connections share")));
+    match ended {
+        Ok(Ending::Clean) => EX_OK,
+        Ok(Ending::Again) => EX_TEMPFAIL,
+        Err(Failure { code, why }) => {
+            log::error!("{}", Line::new("server-ended").field("code", code).text("reason", &why).finish());
+            code
+        }
+    }
+}
+
+/// The first message of the parent.
+struct Start {
+    config: Config,
+    pem: Option<(String, String)>,
+    sockets: Vec<OwnedFd>,
+}
+
+fn begin(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> Result<Ending, Failure> {
+    let mut channel: Channel<ToServer, ToParent> = Channel::from_fd(channel).map_err(Failure::temporary)?;
+    let Some(Start { mut config, pem, sockets }) = first_message(&mut channel)? else {
+        return Ok(Ending::Clean);
+    };
+    if sockets.len() != config.listeners.len() {
+        return Err(Failure::temporary("the parent passed another number of sockets than it said"));
+    }
+    let tls = match &pem {
+        Some((certificate, key)) => Some(tls::server_config(certificate, key).map_err(Failure::config)?),
+        None => None,
+    };
+    raise_descriptors(&mut config);
+    let waker = WakerSlot::default();
+    let thread =
+        store_thread::start(config.data_dir.clone(), config.disk_reserve_octets, Arc::clone(&waker), open)
+            .map_err(Failure::temporary)?;
+    let Some(opened) = await_opening(&thread, &channel)? else { return Ok(Ending::Clean) };
+    let parts =
+        Parts { channel, signals, config, tls, sockets, thread, opened, waker, clock: Clock::start() };
+    let server = Loop::new(parts, Chance::from_seed(seed()?)).map_err(Failure::config)?;
+    server.run().map_err(|error| Failure::temporary(format!("the poll failed: {error}")))
+}
+
+/// Waits for [`ToServer::Start`]; `None` when the parent leaves before.
+fn first_message(channel: &mut Channel<ToServer, ToParent>) -> Result<Option<Start>, Failure> {
+    loop {
+        match channel.try_recv() {
+            Ok(Some(Received {
+                message: ToServer::Start { config, certificate_pem, key_pem },
+                descriptors,
+            })) => {
+                let pem = certificate_pem.zip(key_pem);
+                return Ok(Some(Start { config: *config, pem, sockets: descriptors }));
+            }
+            Ok(Some(Received { message: ToServer::Stop, .. })) => return Ok(None),
+            Ok(Some(Received { message: ToServer::Worker, .. })) => {
+                return Err(Failure::temporary("the parent spoke of a worker before it said how to begin"));
+            }
+            Ok(None) => await_parent(channel)?,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(Failure::temporary(format!("the socket to the parent: {error}"))),
+        }
+    }
+}
+
+fn await_parent(channel: &Channel<ToServer, ToParent>) -> Result<(), Failure> {
+    let forever: Option<&Timespec> = None;
+    match poll(&mut [PollFd::new(channel, PollFlags::IN)], forever) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(Failure::temporary(error)),
+    }
+}
+
+/// Waits for the store, telling the parent that this process lives. `None` when the parent is gone.
+fn await_opening(
+    thread: &StoreThread,
+    channel: &Channel<ToServer, ToParent>,
+) -> Result<Option<Opened>, Failure> {
+    for _ in 0..STORE_OPEN_MS_MAX.div_ceil(HEARTBEAT_MS) {
+        match thread.opened.recv_timeout(Duration::from_millis(HEARTBEAT_MS)) {
+            Ok(Ok(opened)) => return Ok(Some(opened)),
+            Ok(Err(error)) => return Err(cannot_open(&error)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::temporary("the store thread panicked while it opened the store"));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if channel.send(&ToParent::Alive).is_err() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Err(Failure::temporary(format!("the store could not be opened within {STORE_OPEN_MS_MAX} ms")))
+}
+
+/// Whether another attempt may help decides the exit code.
+fn cannot_open(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Layout(_) | StoreError::Damaged(_) | StoreError::Torn(_) => Failure::config(error),
+        StoreError::DiskFull | StoreError::Poisoned(_) | StoreError::Locked | StoreError::Io(_) => {
+            Failure::temporary(error)
+        }
+    }
+}
+
+/// Each connection may need a socket and a temporary file. Takes what the system gives, and fewer
+/// connections where that is too little.
+fn raise_descriptors(config: &mut Config) {
+    let connections = u64::try_from(config.connections_max).unwrap_or(u64::MAX);
+    let wanted = connections.saturating_mul(2).saturating_add(DESCRIPTORS_RESERVED);
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let current = limit.current.unwrap_or(u64::MAX);
+    let raised = wanted.min(most).max(current);
+    if raised > current {
+        let new = Rlimit { current: Some(raised), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, new) {
+            let line = Line::new("descriptors-not-raised").field("wanted", raised);
+            log::warn!("{}", line.text("reason", &error.to_string()).finish());
+        }
+    }
+    let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if have < wanted {
+        let fits = have.saturating_sub(DESCRIPTORS_RESERVED).checked_div(2).unwrap_or(0).max(1);
+        let why = format!(
+            "the system allows {have} open files and {wanted} are needed; raise LimitNOFILE or ulimit -n"
+        );
+        let line = Line::new("connections-lowered").field("configured", connections).field("now", fits);
+        log::warn!("{}", line.text("reason", &why).finish());
+        config.connections_max = usize::try_from(fits).unwrap_or(config.connections_max);
+    }
+}
+
+fn seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed)
+        .map_err(|_| Failure::temporary("the operating system gives no randomness"))?;
+    Ok(seed)
+}

@@ -1,0 +1,566 @@
+//! The store on disk: the one file that names the database.
+//!
+//! One thread owns it. A group of operations becomes one batch and one sync. Slices of large bodies are put
+//! before that without a sync, into the same journal: the sync of the batch covers them, and a journal is
+//! synced before the database begins the next. The database's journal is not compressed, because it checks a
+//! batch by compressing the values again: another version of the compressor would refuse its own journal.
+//!
+//! A panic in the database is caught and becomes an error; after a failed write it takes no more
+//! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
+#![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
+
+use super::group::{Batch, Books, Stage, mail_octets};
+use super::keys::{self, Meta, Tag};
+use super::place::{self, Found};
+use super::repair::check_journals;
+use super::{MessageRecord, Operation, Store, StoreError};
+use crate::directory::{Change, Directory};
+use crate::limits;
+use crate::types::{AccountId, MailId, Uid};
+use ::fjall::{
+    AbstractTree, CompressionType, Database, Error, Guard, Keyspace, KeyspaceCreateOptions,
+    KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode, Slice,
+};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+pub use super::place::OpenMode;
+pub use super::repair::TornTail;
+
+/// Everything but bodies.
+const RECORDS: &str = "records";
+/// Slices of bodies.
+const BODIES: &str = "bodies";
+
+/// What opening a store came to, for the administrator's eyes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenReport {
+    /// There was none; it was made.
+    pub created: bool,
+    /// A torn end was cut off the journal. Worth shouting: part of it may have been acknowledged if the disk
+    /// lost what it said it had synced.
+    pub torn: Option<TornTail>,
+    /// Bodies that a crash left without a message; removed.
+    pub unfinished_bodies: usize,
+    /// Removed accounts whose mail still has to go, see [`Store::tidy`].
+    pub accounts_to_empty: usize,
+}
+
+/// The store on disk. Fields drop in order: the lock is let go when the database is closed.
+pub struct FjallStore {
+    records: Keyspace,
+    bodies: Keyspace,
+    db: Database,
+    mode: OpenMode,
+    server_key: [u8; 32],
+    books: Books,
+    /// Why no further write can succeed.
+    failed: Option<String>,
+    /// Reused for encoding records.
+    scratch: Vec<u8>,
+    /// Free octets below which no mail is taken.
+    floor_octets: u64,
+    lock: File,
+}
+
+impl std::fmt::Debug for FjallStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FjallStore").field("mode", &self.mode).field("failed", &self.failed).finish()
+    }
+}
+
+/// A batch of the database and where its writes go.
+struct Writes<'a> {
+    batch: OwnedWriteBatch,
+    records: &'a Keyspace,
+    bodies: &'a Keyspace,
+}
+
+impl Batch for Writes<'_> {
+    fn put_record(&mut self, key: &[u8], value: &[u8]) {
+        self.batch.insert(self.records, key, value);
+    }
+
+    fn remove_record(&mut self, key: &[u8]) {
+        self.batch.remove(self.records, key);
+    }
+
+    fn put_slice(&mut self, key: &[u8], octets: &[u8]) {
+        self.batch.insert(self.bodies, key, octets);
+    }
+
+    fn remove_slice(&mut self, key: &[u8]) {
+        self.batch.remove(self.bodies, key);
+    }
+}
+
+/// Runs the database with a wall around it: its panics are errors here.
+fn guarded<T>(doing: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(from_database(doing, error)),
+        Err(_) => Err(StoreError::Damaged(format!("{doing}: the database panicked"))),
+    }
+}
+
+/// An error of the database in our words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the database may add errors; each means damage here")]
+fn from_database(doing: &str, error: Error) -> StoreError {
+    match error {
+        Error::Locked => StoreError::Locked,
+        Error::Poisoned => StoreError::Poisoned(format!("{doing}: an earlier write failed")),
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) if place::is_full(&error) => {
+            StoreError::DiskFull
+        }
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) => StoreError::Io(format!("{doing}: {error}")),
+        Error::InvalidVersion(_) => StoreError::Layout(format!("{doing}: {error}")),
+        other => StoreError::Damaged(format!("{doing}: {other}")),
+    }
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    guarded(&format!("opening {}", path.display()), || {
+        Database::builder(path)
+            .cache_size(limits::STORE_CACHE_OCTETS)
+            .worker_threads(limits::STORE_WORKERS)
+            .max_journaling_size(limits::STORE_JOURNAL_OCTETS)
+            .max_cached_files(Some(limits::STORE_CACHED_FILES))
+            .journal_compression(CompressionType::None)
+            .open()
+    })
+}
+
+fn records_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(limits::STORE_MEMTABLE_OCTETS)
+}
+
+fn bodies_options() -> KeyspaceCreateOptions {
+    let separation = KvSeparationOptions::default().compression(CompressionType::Lz4);
+    records_options().with_kv_separation(Some(separation))
+}
+
+/// Makes a complete store beside its place, then puts it there.
+fn create(dir: &Path) -> Result<(), StoreError> {
+    let staging = place::make_staging(dir)?;
+    let mut server_key = [0; 32];
+    aws_lc_rs::rand::fill(&mut server_key)
+        .map_err(|_| StoreError::Io("the operating system gave no random octets".to_owned()))?;
+    let db = open_database(&staging)?;
+    guarded("making a store", || {
+        let records = db.keyspace(RECORDS, records_options)?;
+        db.keyspace(BODIES, bodies_options)?;
+        let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
+        batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
+        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(1));
+        batch.commit()
+    })?;
+    drop(db);
+    place::settle(dir)
+}
+
+/// A keyspace that must be there already.
+fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
+    guarded("opening the store", || {
+        // The options are only used for a new keyspace, which this never is.
+        Ok(if db.keyspace_exists(name) { Some(db.keyspace(name, records_options)?) } else { None })
+    })?
+    .ok_or_else(|| StoreError::Damaged(format!("the part `{name}` is missing")))
+}
+
+/// The value of a fact about the store.
+fn meta(records: &Keyspace, name: Meta) -> Result<Slice, StoreError> {
+    guarded("reading the store's own records", || records.get(keys::meta_key(name)))?
+        .ok_or_else(|| StoreError::Damaged(format!("its own record {name:?} is missing")))
+}
+
+/// Reads every key under a tag.
+fn tagged_keys<T>(
+    records: &Keyspace,
+    tag: Tag,
+    decode: impl Fn(&[u8]) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut out = Vec::new();
+    guarded("reading records", || {
+        for guard in records.prefix([tag.octet()]) {
+            out.push(guard.key()?);
+        }
+        Ok(())
+    })?;
+    out.iter().map(|key| decode(key)).collect()
+}
+
+impl FjallStore {
+    /// Opens the store in `dir`. For writing, makes one where there is none, cuts a torn end off the journal
+    /// (after a copy), and removes bodies that a crash left unfinished. For reading, does none of this; the
+    /// database itself still tidies its files.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it open; [`StoreError::Layout`] if what lies there is
+    /// newer, not ours, or (for reading) nothing; [`StoreError::Torn`] (reading only);
+    /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn open(dir: &Path, mode: OpenMode) -> Result<(Self, OpenReport), StoreError> {
+        let lock = place::lock(dir, mode)?;
+        let mut report = OpenReport::default();
+        match (place::find(dir)?, mode) {
+            (Found::Store, _) => {}
+            (Found::Nothing, OpenMode::Read) => return Err(place::nothing(dir)),
+            (Found::Nothing, OpenMode::Write) => {
+                create(dir)?;
+                report.created = true;
+            }
+        }
+        let path = place::store_path(dir);
+        report.torn = check_journals(&path, &place::torn_path(dir), mode)?;
+        let db = open_database(&path)?;
+        let mut store = Self::load(db, lock, mode)?;
+        if mode == OpenMode::Write {
+            report.unfinished_bodies = store.remove_unfinished()?;
+        }
+        report.accounts_to_empty = store.books.emptying.len();
+        Ok((store, report))
+    }
+
+    /// Reads what is held in memory.
+    fn load(db: Database, lock: File, mode: OpenMode) -> Result<Self, StoreError> {
+        let records = keyspace(&db, RECORDS)?;
+        let bodies = keyspace(&db, BODIES)?;
+        let key = keys::meta_key(Meta::Layout);
+        let layout = keys::decode_u32("the layout", &key, &meta(&records, Meta::Layout)?)?;
+        if layout != keys::LAYOUT {
+            return Err(StoreError::Layout(format!(
+                "its records have layout {layout}, this program knows {}: use the program that wrote them",
+                keys::LAYOUT
+            )));
+        }
+        let server_key = keys::decode_server_key(&meta(&records, Meta::ServerKey)?)?;
+        let key = keys::meta_key(Meta::NextAccount);
+        let next_account = keys::decode_u32("the next account", &key, &meta(&records, Meta::NextAccount)?)?;
+        let live = tagged_keys(&records, Tag::Account, |key| keys::decode_account_key(Tag::Account, key))?;
+        let emptying =
+            tagged_keys(&records, Tag::Emptying, |key| keys::decode_account_key(Tag::Emptying, key))?;
+        Ok(Self {
+            records,
+            bodies,
+            db,
+            mode,
+            server_key,
+            books: Books {
+                live: live.into_iter().collect(),
+                next_account,
+                emptying: emptying.into_iter().map(|account| (account, Uid(0))).collect(),
+                ..Books::default()
+            },
+            failed: None,
+            scratch: Vec::new(),
+            floor_octets: limits::STORE_DISK_FLOOR_OCTETS,
+            lock,
+        })
+    }
+
+    /// Removes the slices of bodies whose commit never came.
+    fn remove_unfinished(&mut self) -> Result<usize, StoreError> {
+        let bodies =
+            tagged_keys(&self.records, Tag::Pending, |key| keys::decode_body_key(Tag::Pending, key))?;
+        for body in &bodies {
+            let mut slices = self.bodies.prefix(body.0);
+            loop {
+                let mut batch = self.db.batch();
+                let found = guarded("reading an unfinished body", || {
+                    let mut found = 0_usize;
+                    for guard in slices.by_ref().take(limits::DROP_SLICES_PER_BATCH) {
+                        batch.remove(&self.bodies, guard.key()?);
+                        found = found.saturating_add(1);
+                    }
+                    Ok(found)
+                })?;
+                let last = found < limits::DROP_SLICES_PER_BATCH;
+                if last {
+                    batch.remove(&self.records, keys::body_key(Tag::Pending, *body));
+                }
+                self.write("removing an unfinished body", || batch.commit())?;
+                if last {
+                    break;
+                }
+            }
+        }
+        Ok(bodies.len())
+    }
+
+    /// Runs a write. Whatever goes wrong in one, the database takes no more afterwards.
+    fn write(&mut self, doing: &str, work: impl FnOnce() -> Result<(), Error>) -> Result<(), StoreError> {
+        guarded(doing, work).map_err(|error| {
+            let why = match error {
+                StoreError::Poisoned(why) => why,
+                StoreError::DiskFull => format!("{doing}: the disk is full"),
+                StoreError::Locked
+                | StoreError::Layout(_)
+                | StoreError::Damaged(_)
+                | StoreError::Torn(_)
+                | StoreError::Io(_) => error.to_string(),
+            };
+            self.failed = Some(why.clone());
+            StoreError::Poisoned(why)
+        })
+    }
+
+    /// Whether anything may be written.
+    fn writable(&self) -> Result<(), StoreError> {
+        match (&self.failed, self.mode) {
+            (Some(why), _) => Err(StoreError::Poisoned(why.clone())),
+            (None, OpenMode::Read) => Err(StoreError::Io("the store is open for reading only".to_owned())),
+            (None, OpenMode::Write) => Ok(()),
+        }
+    }
+
+    /// Refuses mail while the disk is so full that the database could fail on it. A body is written twice:
+    /// to the journal and, flushed, to its place.
+    fn check_disk(&self, octets: usize) -> Result<(), StoreError> {
+        let free = super::disk::free_octets_of(&self.lock)
+            .map_err(|error| StoreError::Io(format!("asking for free space: {error}")))?;
+        let needed = u64::try_from(octets).unwrap_or(u64::MAX).saturating_mul(2);
+        if free < self.floor_octets.saturating_add(needed) { Err(StoreError::DiskFull) } else { Ok(()) }
+    }
+
+    /// The next uid of an account as the store has it. The last record counts beside the counter, should that
+    /// have been lost with a damaged part of the journal.
+    fn look_up_next_uid(&self, account: AccountId) -> Result<Uid, StoreError> {
+        let key = keys::account_key(Tag::NextUid, account);
+        let prefix = keys::account_key(Tag::Mail, account);
+        let (counter, last) = guarded("looking for the next uid", || {
+            let counter = self.records.get(key)?;
+            let last = self.records.prefix(prefix).next_back().map(Guard::key).transpose()?;
+            Ok((counter, last))
+        })?;
+        let counter = counter.map_or(Ok(1), |value| keys::decode_u64("a uid counter", &key, &value))?;
+        let after = last.map_or(Ok(0), |key| keys::decode_mail_key(&key).map(|(_, uid)| uid.0))?;
+        Ok(Uid(counter.max(after.saturating_add(1))))
+    }
+
+    /// Whether a copy other than those in `gone` needs a body. The first other reference is answer enough.
+    fn is_needed(&self, body: MailId, gone: &BTreeSet<(MailId, AccountId, Uid)>) -> Result<bool, StoreError> {
+        let prefix = keys::body_key(Tag::Reference, body);
+        for guard in self.records.prefix(prefix) {
+            let key = guarded("reading references", || guard.key())?;
+            if !gone.contains(&keys::decode_reference_key(&key)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds the removal of a bounded number of an account's messages to a batch. Gives the last uid, or
+    /// `None` when none is left after these.
+    fn stage_emptying(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        account: AccountId,
+        after: Uid,
+    ) -> Result<Option<Uid>, StoreError> {
+        let mut gone = BTreeSet::new();
+        let mut slices = 0_usize;
+        let mut last = after;
+        for guard in self.mail_after(account, after) {
+            if gone.len() >= limits::TIDY_RECORDS_PER_STEP || slices >= limits::TIDY_SLICES_PER_STEP {
+                return Ok(Some(last));
+            }
+            let (key, value) = guarded("reading a removed account's mail", || guard.into_inner())?;
+            let (_, uid) = keys::decode_mail_key(&key)?;
+            batch.remove(&self.records, key.clone());
+            last = uid;
+            let record = match keys::decode_record(&key, &value) {
+                Ok(record) => record,
+                Err(error) => {
+                    // Its body is not known. That space is lost; the rest of the account still goes.
+                    log::warn!("while emptying a removed account: {error}");
+                    continue;
+                }
+            };
+            let reference = (record.body, account, uid);
+            batch.remove(&self.records, keys::reference_key(record.body, account, uid));
+            gone.insert(reference);
+            if !self.is_needed(record.body, &gone)? {
+                for index in 0..record.slices {
+                    batch.remove(&self.bodies, keys::slice_key(record.body, index));
+                }
+                slices = slices.saturating_add(usize::try_from(record.slices).unwrap_or(usize::MAX));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An account's records with a uid above `after`, ascending.
+    fn mail_after(&self, account: AccountId, after: Uid) -> impl Iterator<Item = Guard> {
+        let from = after.0.checked_add(1).map(|uid| keys::mail_key(account, Uid(uid)));
+        let to = keys::mail_key(account, Uid(u64::MAX));
+        from.into_iter().flat_map(move |from| self.records.range(from..=to))
+    }
+}
+
+impl Store for FjallStore {
+    fn put_slice(&mut self, body: MailId, index: u32, octets: &[u8]) -> Result<(), StoreError> {
+        self.writable()?;
+        self.check_disk(octets.len())?;
+        let put = self.books.pending.get(&body).copied();
+        if put.unwrap_or(0) != index {
+            return Err(StoreError::Damaged(format!("slice {index} of body {body} was put out of order")));
+        }
+        let mut batch = self.db.batch();
+        if put.is_none() {
+            batch.insert(&self.records, keys::body_key(Tag::Pending, body), keys::encode_marker());
+        }
+        batch.insert(&self.bodies, keys::slice_key(body, index), Slice::from(octets));
+        self.write("putting a slice", || batch.commit())?;
+        self.books.pending.insert(body, index.saturating_add(1));
+        Ok(())
+    }
+
+    fn drop_slices(&mut self, body: MailId, count: u32) -> Result<(), StoreError> {
+        self.writable()?;
+        let count = self.books.pending.get(&body).copied().unwrap_or(0).max(count);
+        let mut indices = 0..count;
+        loop {
+            let mut batch = self.db.batch();
+            for index in indices.by_ref().take(limits::DROP_SLICES_PER_BATCH) {
+                batch.remove(&self.bodies, keys::slice_key(body, index));
+            }
+            let last = indices.is_empty();
+            if last {
+                batch.remove(&self.records, keys::body_key(Tag::Pending, body));
+            }
+            self.write("dropping slices", || batch.commit())?;
+            if last {
+                break;
+            }
+        }
+        self.books.pending.remove(&body);
+        Ok(())
+    }
+
+    fn commit(&mut self, group: &[Operation]) -> Result<(), StoreError> {
+        self.writable()?;
+        // A group that only changes the directory may be what frees the disk.
+        if let Some(octets) = mail_octets(group) {
+            self.check_disk(octets)?;
+        }
+        let batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        let mut writes = Writes { batch, records: &self.records, bodies: &self.bodies };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut stage = Stage {
+            batch: &mut writes,
+            next_uid: &|account| self.look_up_next_uid(account),
+            scratch: &mut scratch,
+        };
+        let staged = self.books.stage(&mut stage, group);
+        let batch = writes.batch;
+        self.scratch = scratch;
+        let staged = staged?;
+        self.write("committing", || batch.commit())?;
+        self.books.apply(staged);
+        Ok(())
+    }
+
+    fn directory(&self) -> Result<Directory, StoreError> {
+        let mut changes = Vec::new();
+        for tag in [Tag::Domain, Tag::Account, Tag::Alias] {
+            for guard in self.records.prefix([tag.octet()]) {
+                let (key, value) = guarded("reading the directory", || guard.into_inner())?;
+                changes.push(match tag {
+                    Tag::Domain => Change::PutDomain(keys::decode_domain(&key, &value)?),
+                    Tag::Account => Change::PutAccount(keys::decode_account(&key, &value)?),
+                    Tag::Alias
+                    | Tag::Meta
+                    | Tag::Mail
+                    | Tag::NextUid
+                    | Tag::Reference
+                    | Tag::Pending
+                    | Tag::Emptying => Change::PutAlias(keys::decode_alias(&key, &value)?),
+                });
+            }
+        }
+        Ok(Directory::load(changes, self.books.next_account))
+    }
+
+    fn server_key(&self) -> [u8; 32] {
+        self.server_key
+    }
+
+    fn list(&self, account: AccountId, after: Uid, rows: usize) -> Result<Vec<MessageRecord>, StoreError> {
+        if self.books.emptying.contains_key(&account) {
+            return Ok(Vec::new());
+        }
+        let mut out = Vec::new();
+        for guard in self.mail_after(account, after).take(rows) {
+            let (key, value) = guarded("reading messages", || guard.into_inner())?;
+            out.push(keys::decode_record(&key, &value)?);
+        }
+        Ok(out)
+    }
+
+    fn message(&self, account: AccountId, uid: Uid) -> Result<Option<MessageRecord>, StoreError> {
+        if self.books.emptying.contains_key(&account) {
+            return Ok(None);
+        }
+        let key = keys::mail_key(account, uid);
+        let value = guarded("reading a message", || self.records.get(key))?;
+        value.map(|value| keys::decode_record(&key, &value)).transpose()
+    }
+
+    fn slice(&self, body: MailId, index: u32) -> Result<Vec<u8>, StoreError> {
+        guarded("reading a body", || self.bodies.get(keys::slice_key(body, index)))?
+            .map(|octets| octets.to_vec())
+            .ok_or_else(|| StoreError::Damaged(format!("slice {index} of body {body} is missing")))
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        self.writable()?;
+        let Some((&account, &after)) = self.books.emptying.first_key_value() else { return Ok(false) };
+        let mut batch = self.db.batch();
+        let last = self.stage_emptying(&mut batch, account, after)?;
+        if last.is_none() {
+            batch.remove(&self.records, keys::account_key(Tag::NextUid, account));
+            batch.remove(&self.records, keys::account_key(Tag::Emptying, account));
+        }
+        self.write("emptying a removed account", || batch.commit())?;
+        match last {
+            Some(uid) => {
+                self.books.emptying.insert(account, uid);
+            }
+            None => {
+                self.books.emptying.remove(&account);
+                self.books.next_uids.remove(&account);
+            }
+        }
+        Ok(!self.books.emptying.is_empty())
+    }
+
+    fn write_buffer_octets(&self) -> u64 {
+        self.db.write_buffer_size()
+    }
+
+    fn intake_must_wait(&self) -> bool {
+        self.write_buffer_octets() > limits::STORE_WRITE_BUFFER_OCTETS_MAX
+            || [&self.records, &self.bodies].into_iter().any(|keyspace| {
+                keyspace.sealed_memtable_count() >= limits::STORE_SEALED_MEMTABLES_HIGH
+                    || keyspace.tree.l0_run_count() >= limits::STORE_LEVEL0_RUNS_HIGH
+            })
+    }
+
+    fn is_poisoned(&self) -> bool {
+        // Asking for a flush to the operating system is how the database tells of a failed worker.
+        self.failed.is_some() || guarded("asking", || self.db.persist(PersistMode::Buffer)).is_err()
+    }
+}
+
+#[cfg(test)]
+impl FjallStore {
+    /// Slices there are, of committed bodies and others.
+    pub(crate) fn slice_count(&self) -> usize {
+        self.bodies.len().unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests;
