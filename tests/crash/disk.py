@@ -17,6 +17,7 @@ promises more, because a server that relies on such a promise is right to.
 import collections
 import os
 import random
+import shutil
 import stat
 import struct
 
@@ -170,7 +171,8 @@ class Directory:
 class Disk:
     """Everything below one directory."""
 
-    def __init__(self, root, creation="file"):
+    def __init__(self, root, creation="file", empty=False):
+        """What is in `root` now was there before the trace, and is safe; or nothing was, if `empty`."""
         if creation not in ("file", "directory"):
             raise ValueError(creation)
         self.root_path = root
@@ -179,7 +181,10 @@ class Disk:
         self.by_inode = {}
         self.pending = []  # changes of names: (serial, [(directory, name, object or None)], file it makes)
         self.serial = 0
-        self.load(root, self.root)
+        if empty:
+            self.by_inode[os.stat(root).st_ino] = self.root
+        else:
+            self.load(root, self.root)
 
     def load(self, path, directory):
         """What is there before the trace begins is safe."""
@@ -416,6 +421,13 @@ def choose_cuts(records, count, chance, first=0):
             cut = chance.randint(first, len(records))
         cuts.append(min(max(cut, first), len(records)))
     return sorted(cuts)
+
+
+def fast_place():
+    """Where many directories are made quickly; None for the usual place."""
+    memory = "/dev/shm"
+    roomy = os.path.isdir(memory) and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 << 30
+    return memory if roomy else None
 
 
 def seeded(*parts):
