@@ -33,6 +33,9 @@ pub const MESSAGE_OCTETS_FLOOR: u64 = 64 * KIB;
 pub const MESSAGE_OCTETS_CEILING: u64 = 1_024 * MIB;
 /// Received header fields a message may carry before it is taken for a loop (RFC 5321 section 6.3).
 pub const RECEIVED_FIELDS_MAX: u32 = 100;
+/// Characters of a HELO or EHLO argument shown in a Received field when it is neither a domain nor an
+/// address literal.
+pub const CLAIMED_NAME_CHARS_MAX: usize = 128;
 
 // ---- One session ----
 
@@ -263,6 +266,7 @@ pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 pub const STORE_MEMTABLE_OCTETS: u64 = 8 * MIB;
 /// Octets of journals that trigger a flush.
 pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
+const _: () = assert!(STORE_JOURNAL_OCTETS >= 64 * MIB, "the database takes no less");
 /// Octets of write buffers above which no new mail is taken.
 pub const STORE_WRITE_BUFFER_OCTETS_MAX: u64 = 48 * MIB;
 /// Threads of the store that flush and compact.
@@ -302,6 +306,17 @@ pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
 pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
 /// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
 pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+
+// ---- Dialogue files ----
+
+/// Octets of a dialogue file.
+pub const DIALOG_FILE_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// Octets that all counted runs of a dialogue file may grow to.
+pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// Sessions of one dialogue file.
+pub const DIALOG_SESSIONS_MAX: u8 = 9;
+/// Longest time that one line of a dialogue file can let pass.
+pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
 /// Octets of one quoted value in a log line, escapes included.
 pub const LOG_TEXT_OCTETS_MAX: usize = 224;
 /// The time a log budget is for.

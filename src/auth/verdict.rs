@@ -103,3 +103,65 @@ impl LoginVerdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSALS: [Refusal; 9] = [
+        Refusal::WrongPassword,
+        Refusal::WrongPasswordOfDisabledAccount,
+        Refusal::NoPassword,
+        Refusal::Alias,
+        Refusal::CatchAll,
+        Refusal::NoSuchAddress,
+        Refusal::NoSuchDomain,
+        Refusal::Malformed,
+        Refusal::OtherIdentity,
+    ];
+
+    fn wire(verdict: LoginVerdict) -> String {
+        let mut out = Vec::new();
+        verdict.reply().encode(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_refusal_is_the_same_octets() {
+        for refusal in REFUSALS {
+            let text = wire(LoginVerdict::Refused(refusal));
+            assert_eq!(text, "535 5.7.8 Authentication credentials invalid\r\n", "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn every_unavailability_is_the_same_octets() {
+        for why in [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker] {
+            assert_eq!(
+                wire(LoginVerdict::Unavailable(why)),
+                "454 4.7.0 Temporary authentication failure\r\n"
+            );
+        }
+    }
+
+    #[test]
+    fn the_owner_learns_that_it_worked_or_that_the_account_is_disabled() {
+        let account = AccountId(1);
+        assert_eq!(wire(LoginVerdict::Accepted(account)), "235 2.7.0 Authentication succeeded\r\n");
+        assert_eq!(wire(LoginVerdict::Disabled(account)), "525 5.7.13 User account disabled\r\n");
+    }
+
+    #[test]
+    fn every_reason_has_a_word_of_its_own() {
+        let mut words: Vec<&str> = REFUSALS.iter().map(|refusal| refusal.name()).collect();
+        words.extend(
+            [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker]
+                .map(|why| why.name()),
+        );
+        words.sort_unstable();
+        let count = words.len();
+        words.dedup();
+        assert_eq!(words.len(), count);
+        assert!(words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+    }
+}

@@ -8,12 +8,13 @@ use super::direct::Direct;
 use super::failure::{Exit, Failure};
 use super::output::write_out;
 use super::place::Begin;
-use super::{files, identity, password, place, shim};
+use super::{files, identity, password, place};
 use crate::config::checked::{Bases, Config};
 use crate::config::{self};
 use crate::contract::Listener;
 use crate::control::Response;
 use crate::directory::{Directory, plan};
+use crate::server::parent::{self, Start};
 use crate::types::{Address, Domain};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use std::fs::{DirBuilder, OpenOptions};
@@ -51,7 +52,8 @@ pub fn localserve(dir: &Path, port_base: u16, settings: &[String]) -> Result<Exi
         // Whoever closed our output does not want to know.
         let _ = write_out(|out| out.write_all(text.as_bytes()));
     };
-    Ok(shim::run_parent(config, pem.certificate, pem.key, announce))
+    let start = Start { config, certificate_pem: pem.certificate, key_pem: pem.key };
+    Ok(parent::run(start, announce))
 }
 
 /// The configuration that would stand in a file, and what was set over it.

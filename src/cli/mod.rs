@@ -19,7 +19,6 @@ pub mod password;
 pub mod place;
 pub mod remote;
 pub mod serve;
-mod shim;
 pub mod spec;
 
 use arguments::{Command, DataCommand, Place};
@@ -44,8 +43,8 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
-        Command::ServeChild => return Ok(shim::serve_child()),
-        Command::HashWorkerChild => return Ok(shim::hash_worker_child()),
+        Command::ServeChild => return Ok(crate::server::start::run()),
+        Command::HashWorkerChild => return Ok(crate::server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,
     }
     Ok(ExitCode::SUCCESS)

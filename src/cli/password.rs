@@ -42,8 +42,8 @@ pub fn hash(password: &Password, login: &Address) -> Result<String, Failure> {
 /// Whether a PHC string is that of a password.
 #[must_use]
 pub fn matches(password: &Password, hash: &str) -> bool {
-    let Ok(stored) = PasswordHash::parse(hash) else { return false };
-    let Ok(salt) = <[u8; ARGON2_SALT_OCTETS]>::try_from(stored.salt.as_slice()) else { return false };
+    let Ok(parsed) = PasswordHash::parse(hash) else { return false };
+    let Ok(salt) = <[u8; ARGON2_SALT_OCTETS]>::try_from(parsed.salt.as_slice()) else { return false };
     hash_worker::hash_password(password.as_bytes(), &salt).is_ok_and(|same| same == hash)
 }
 

@@ -3,8 +3,8 @@
 use super::failure::Failure;
 use super::files::{self, Pem};
 use super::output::write_out;
-use super::shim;
 use crate::config::checked::Config;
+use crate::server::parent::{self, Start};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,7 +14,8 @@ use std::process::ExitCode;
 /// When the configuration, or what it names, is wrong.
 pub fn serve(file: &Path, settings: &[String]) -> Result<ExitCode, Failure> {
     let (config, pem) = read(file, settings)?;
-    Ok(shim::run_parent(config, pem.certificate, pem.key, || {}))
+    let start = Start { config, certificate_pem: pem.certificate, key_pem: pem.key };
+    Ok(parent::run(start, || {}))
 }
 
 /// Says whether a configuration is right.

@@ -1,1 +1,391 @@
 //! The text format of a session: parse, print, play.
+//!
+//! One format for tests, fuzz seeds, and what is kept of hostile sessions. Plain UTF-8 text, one event a line;
+//! [`print`](print::print) of what [`parse`](parse::parse) read gives the same text again, if it was written
+//! the canonical way.
+//!
+//! ```text
+//! gatepost-dialog 1
+//! # What this dialogue shows, and where it comes from.
+//! listener: smtp
+//! peer: 203.0.113.9
+//! W: domain example.org
+//! W: account me@example.org password="correct horse"
+//! S: 220
+//! C: EHLO client.example
+//! S: 250
+//! S+: PIPELINING
+//! C: QUIT
+//! S: 221 2.0.0
+//! CLOSE: quit
+//! ```
+//!
+//! # Head
+//! The first line names the format and its version. Then, each at most once and in this order, all but
+//! `listener` with a default:
+//!
+//! | line | means | default |
+//! |---|---|---|
+//! | `listener: smtp` | the door: `smtp`, `submission` or `submissions` | |
+//! | `peer: 203.0.113.9` | where the connection comes from | `203.0.113.9` |
+//! | `clock: 2026-11-24T04:47:37Z` | when it begins | `2026-11-24T00:00:00Z` |
+//! | `hostname: mx.example` | the server's name | `mail.example.org` |
+//! | `size: 65536` | octets of the largest message | `limits::MESSAGE_OCTETS_DEFAULT` |
+//! | `tls: none` | the server has no certificate | it has one |
+//! | `seed: 7` | where the server's chance begins | `0` |
+//!
+//! # Lines
+//! A tag, a colon, and (unless nothing follows) a space and the rest. A line that begins with `#` is a
+//! comment. With several sessions a digit follows the tag's letters: `C2:`, `S2+:`, `CLOSE2:`.
+//!
+//! | line | means |
+//! |---|---|
+//! | `W: domain example.org catch-all=a@example.org` | a domain served |
+//! | `W: account a@example.org password="p" address=b@example.org state=suspended` | an account; all but the name may be missing |
+//! | `W: alias s@example.org to=a@example.org to=b@example.org` | an alias |
+//! | `W: unavailable` | the directory cannot be asked |
+//! | `C: NOOP` | the client sends this and CRLF |
+//! | `C-: NOOP` | the client sends this alone |
+//! | `S: 250` | the next reply has this code |
+//! | `S: 250 2.1.0` | … and this enhanced status code |
+//! | `S: 250 2.1.0 Sender ok` | … and is one line with this text |
+//! | `S: 250-mx.example` | one line of a reply whose every line is given |
+//! | `S*: 3 250 2.1.5` | the next three replies have this code (and this enhanced status code) |
+//! | `S+: SIZE 65536` | the reply just matched has a line with this text |
+//! | `S!: AUTH` | the reply just matched has no line that begins with this text |
+//! | `A: commit failed` | the answer to the question asked, or to the next one of its kind (see [`Given`]) |
+//! | `A: commit wait` | the next question of this kind stays open until another `A:` answers it |
+//! | `T: +5m` | time passes (`ms`, `s`, `m`, `h`), and what falls due happens |
+//! | `TLS: up TLSv1.3 TLS13_AES_128_GCM_SHA256` | the handshake succeeds |
+//! | `TLS: failed` | it does not |
+//! | `EOF:` | the client closes its side |
+//! | `RST:` | the connection breaks |
+//! | `STOP:` | the server leaves |
+//! | `CLOSE: quit` | the session has ended, and why ([`Cause::name`](crate::contract::Cause::name)) |
+//! | `M: <a@b.example> a@example.org` | the next durable message has this envelope: sender, and one recipient for each copy |
+//! | `M: none` | no other message became durable |
+//! | `P: Received: from client.example` | the fields put in front of it have one, unfolded, that begins so |
+//! | `P!: Message-ID:` | … have none that begins so |
+//! | `B: text` | its body goes on with this and CRLF; the last `B:` must reach its end |
+//! | `B-: text` | its body goes on with this alone |
+//!
+//! Every reply and the end of every session that ends must be written down: a dialogue that says less than
+//! what happened differs from it. Messages may be left out.
+//!
+//! # Escapes
+//! In `C`, `B`: `\r`, `\n`, `\t`, `\0`, `\\`, `\xNN`, and counted runs: `\{1000:a}` is a thousand times `a`,
+//! `\{3:NOOP\r\n}` three lines; `}` inside is `\x7d`. A space at the end of a line is `\x20`. Letters of every
+//! script stand for their UTF-8 octets.
+
+mod compare;
+pub mod parse;
+pub mod play;
+pub mod print;
+mod seat;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod world;
+
+use crate::auth::verdict::Unavailability;
+use crate::contract::{Cause, CommitAnswer, Listener, RoomAnswer, TlsFacts};
+use crate::limits;
+use crate::policy::recipient::Expansion;
+use crate::policy::sender::SenderLookup;
+use crate::types::{Address, Domain, Enhanced, UnixTime};
+use std::net::{IpAddr, Ipv4Addr};
+use text::Text;
+
+/// The first line of every file.
+pub const MAGIC: &str = "gatepost-dialog 1";
+
+/// A dialogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// What is known before it begins.
+    pub head: Head,
+    /// Everything after the first line, in order, with the comments.
+    pub entries: Vec<Entry>,
+}
+
+/// What is known before a dialogue begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The door.
+    pub listener: Listener,
+    /// Where the connection comes from.
+    pub peer: IpAddr,
+    /// When it begins.
+    pub clock: UnixTime,
+    /// The server's name.
+    pub hostname: Domain,
+    /// Octets of the largest message.
+    pub message_octets_max: u64,
+    /// Whether the server has a certificate.
+    pub tls_available: bool,
+    /// Where the server's chance begins.
+    pub seed: u64,
+}
+
+impl Head {
+    /// A head in which everything but the listener has its default; the hostname is the argument because it
+    /// has to be a domain already.
+    #[must_use]
+    pub fn new(listener: Listener, hostname: Domain) -> Self {
+        Self {
+            listener,
+            peer: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+            clock: UnixTime(1_795_478_400),
+            hostname,
+            message_octets_max: limits::MESSAGE_OCTETS_DEFAULT,
+            tls_available: true,
+            seed: 0,
+        }
+    }
+}
+
+/// The server's name where a head does not give one.
+pub const DEFAULT_HOSTNAME: &str = "mail.example.org";
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number in the file, from 1.
+    pub line: usize,
+    /// What it says.
+    pub kind: Kind,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Blank,
+    /// What follows the `#`.
+    Comment(String),
+    /// A line of the head; its value is in [`Dialog::head`].
+    Head(HeadKey),
+    /// A fact of the world.
+    World(WorldFact),
+    /// Something of the session of this number, from 1.
+    Session(u8, Event),
+    /// Time passes, in milliseconds.
+    Pass(u64),
+    /// The server leaves.
+    Stop,
+    /// A message became durable, or none did.
+    Message(MessageExpected),
+}
+
+/// The keys of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeadKey {
+    /// `listener`
+    Listener,
+    /// `peer`
+    Peer,
+    /// `clock`
+    Clock,
+    /// `hostname`
+    Hostname,
+    /// `size`
+    Size,
+    /// `tls`
+    Tls,
+    /// `seed`
+    Seed,
+}
+
+impl HeadKey {
+    /// All of them, in the order of a file.
+    pub const ALL: [Self; 7] =
+        [Self::Listener, Self::Peer, Self::Clock, Self::Hostname, Self::Size, Self::Tls, Self::Seed];
+
+    /// The word in front of the colon.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::Peer => "peer",
+            Self::Clock => "clock",
+            Self::Hostname => "hostname",
+            Self::Size => "size",
+            Self::Tls => "tls",
+            Self::Seed => "seed",
+        }
+    }
+}
+
+/// A fact of the world, `W:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorldFact {
+    /// A domain served, and the account that takes what nobody else there takes.
+    Domain(Domain, Option<Address>),
+    /// An account.
+    Account(AccountFact),
+    /// An alias and its members.
+    Alias(Address, Vec<Address>),
+    /// The directory cannot be asked.
+    Unavailable,
+}
+
+/// An account of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFact {
+    /// Its name.
+    pub name: Address,
+    /// The right password, as it is typed.
+    pub password: Option<String>,
+    /// Its further addresses.
+    pub addresses: Vec<Address>,
+    /// What it may do.
+    pub state: crate::directory::AccountState,
+}
+
+/// Something of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// `C:` with CRLF (true) or `C-:` without (false).
+    Client(Text, bool),
+    /// `S:`
+    Reply(ReplyLine),
+    /// `S*:` so many replies like this one, which is no line of a longer one.
+    Replies(u32, ReplyLine),
+    /// `S+:` the last reply has this line.
+    ReplyHas(String),
+    /// `S!:` the last reply has no line that begins so.
+    ReplyLacks(String),
+    /// `A:`
+    Answer(About, Given),
+    /// `TLS: up`
+    TlsUp(TlsFacts),
+    /// `TLS: failed`
+    TlsFailed,
+    /// `EOF:`
+    PeerClosed,
+    /// `RST:`
+    Broken,
+    /// `CLOSE:`
+    Closed(Cause),
+}
+
+/// An expected reply, or one line of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyLine {
+    /// Three digits.
+    pub code: u16,
+    /// Whether another line of the same reply follows (`250-`).
+    pub more: bool,
+    /// The enhanced status code, if it matters.
+    pub enhanced: Option<Enhanced>,
+    /// The text, if it matters.
+    pub text: Option<String>,
+}
+
+/// What is expected of the messages that became durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageExpected {
+    /// `M:` sender with angle brackets, and the recipient of each copy.
+    Envelope(String, Vec<String>),
+    /// `M: none`
+    NoneLeft,
+    /// `P:` a field in front of the body begins so.
+    Field(String),
+    /// `P!:` none does.
+    NoField(String),
+    /// `B:` with CRLF (true) or `B-:` without (false).
+    Body(Text, bool),
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// [`Question::Room`](crate::contract::Question::Room)
+    Room,
+    /// [`Question::Sender`](crate::contract::Question::Sender)
+    Sender,
+    /// [`Question::Recipient`](crate::contract::Question::Recipient)
+    Recipient,
+    /// [`Question::Login`](crate::contract::Question::Login)
+    Login,
+    /// [`Question::Commit`](crate::contract::Question::Commit)
+    Commit,
+}
+
+impl About {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Room, Self::Sender, Self::Recipient, Self::Login, Self::Commit];
+
+    /// The word after `A:`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Room => "room",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Login => "login",
+            Self::Commit => "commit",
+        }
+    }
+}
+
+/// An answer written down, `A:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// `wait`: the question stays open.
+    Wait,
+    /// `world`: what the world says, which is what an open question gets when no line answers it otherwise.
+    World,
+    /// To a question about room.
+    Room(RoomAnswer),
+    /// To a question about a sender.
+    Sender(SenderLookup),
+    /// To a question about a recipient: `unavailable`.
+    RecipientUnavailable,
+    /// To a question about a recipient: an alias that leads nowhere. Never [`Expansion::Members`].
+    RecipientAlias(Expansion),
+    /// To a question about a login.
+    Login(Unavailability),
+    /// To a question about a commit.
+    Commit(CommitAnswer),
+}
+
+/// Every answer that can be written down, with the question it belongs to and its word.
+pub const GIVEN: [(About, &str, Given); 16] = [
+    (About::Room, "enough", Given::Room(RoomAnswer::Enough)),
+    (About::Room, "disk-full", Given::Room(RoomAnswer::DiskFull)),
+    (About::Room, "unavailable", Given::Room(RoomAnswer::Unavailable)),
+    (About::Sender, "own", Given::Sender(SenderLookup::Own)),
+    (About::Sender, "not-own", Given::Sender(SenderLookup::NotOwn)),
+    (About::Sender, "unavailable", Given::Sender(SenderLookup::Unavailable)),
+    (About::Recipient, "unavailable", Given::RecipientUnavailable),
+    (About::Recipient, "no-living-member", Given::RecipientAlias(Expansion::NoLivingMember)),
+    (About::Recipient, "too-deep", Given::RecipientAlias(Expansion::TooDeep)),
+    (About::Recipient, "too-many", Given::RecipientAlias(Expansion::TooMany)),
+    (About::Login, "directory-unavailable", Given::Login(Unavailability::Directory)),
+    (About::Login, "hash-queue-full", Given::Login(Unavailability::QueueFull)),
+    (About::Login, "hash-worker-unavailable", Given::Login(Unavailability::Worker)),
+    (About::Commit, "durable", Given::Commit(CommitAnswer::Durable)),
+    (About::Commit, "disk-full", Given::Commit(CommitAnswer::DiskFull)),
+    (About::Commit, "failed", Given::Commit(CommitAnswer::Failed)),
+];
+
+/// TLS versions as they are written.
+pub const TLS_VERSIONS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
+
+/// Every cause.
+pub const CAUSES: [Cause; 13] = [
+    Cause::Quit,
+    Cause::PeerClosed,
+    Cause::TooManyErrors,
+    Cause::TooManyRefusedRecipients,
+    Cause::TooManyAuthFailures,
+    Cause::NotSmtp,
+    Cause::Idle,
+    Cause::TooLong,
+    Cause::TlsFailed,
+    Cause::Stopping,
+    Cause::Crowded,
+    Cause::Broken,
+    Cause::Fault,
+];

@@ -82,8 +82,11 @@ pub enum Change {
     RemoveAlias(Address),
 }
 
+/// The id of the first account there ever is.
+pub const FIRST_ACCOUNT: u32 = 1;
+
 /// All of it, with the index that lookups use.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     domains: BTreeMap<Domain, DomainEntry>,
     accounts: BTreeMap<AccountId, Account>,
@@ -91,6 +94,19 @@ pub struct Directory {
     targets: BTreeMap<AddressKey, Target>,
     /// The smallest id never used.
     next_account: u32,
+}
+
+impl Default for Directory {
+    /// Nothing in it, and nothing ever was.
+    fn default() -> Self {
+        Self {
+            domains: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            next_account: FIRST_ACCOUNT,
+        }
+    }
 }
 
 impl Directory {

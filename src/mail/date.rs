@@ -98,6 +98,40 @@ pub fn rfc3339(time: UnixTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Reads what [`rfc3339`] writes, and nothing else: no fractions, no other zone.
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<UnixTime> {
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let time = days_since_epoch(year, month, day)?
+        .checked_mul(DAY_SECONDS)?
+        .checked_add(hour.checked_mul(3_600)?)?
+        .checked_add(minute.checked_mul(60)?)?
+        .checked_add(second)?;
+    // What is out of range or written otherwise comes out as another text.
+    (rfc3339(UnixTime(time)) == text).then_some(UnixTime(time))
+}
+
+/// The reverse of [`calendar`]; what it gives for a day that does not exist means nothing.
+fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
+    let (year, month_from_march) = match month {
+        1 | 2 => (year.checked_sub(1)?, month.checked_add(9)?),
+        _ => (year, month.checked_sub(3)?),
+    };
+    let days_of_months = month_from_march.checked_mul(153)?.checked_add(2)? / 5;
+    year.checked_mul(365)?
+        .checked_add(year / 4)?
+        .checked_sub(year / 100)?
+        .checked_add(year / 400)?
+        .checked_add(days_of_months)?
+        .checked_add(day.checked_sub(1)?)?
+        .checked_sub(MARCH_ZERO_TO_EPOCH_DAYS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +179,35 @@ mod tests {
             }
         }
         assert_eq!((year, month, day), (10_000, 1, 1));
+    }
+
+    #[test]
+    fn a_written_time_is_read_back() {
+        for seconds in (0..LAST_SECOND).step_by(86_400 * 17 + 4_321) {
+            assert_eq!(from_rfc3339(&rfc3339(UnixTime(seconds))), Some(UnixTime(seconds)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for text in [
+            "",
+            "2026-11-24",
+            "2026-11-24T04:47:37",
+            "2026-11-24T04:47:37+00:00",
+            "2026-11-24 04:47:37Z",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:60Z",
+            "1969-12-31T23:59:59Z",
+            "+026-11-24T04:47:37Z",
+            "2026-11-24T04:47:37Z ",
+            "2026-11-2\u{e9}T04:47:37Z",
+        ] {
+            assert_eq!(from_rfc3339(text), None, "{text:?}");
+        }
     }
 }

@@ -3,13 +3,12 @@
 
 use super::date;
 use crate::contract::TlsFacts;
+use crate::limits::CLAIMED_NAME_CHARS_MAX;
 use crate::types::{Domain, ForwardPath, Host, MailId, ReversePath, UnixTime};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Octets of a line without CRLF that are not exceeded where a fold is possible (RFC 5322 section 2.1.1).
 const LINE_OCTETS_WANTED: usize = 78;
-/// Characters of a name that is neither a domain nor an address literal shown in the comment.
-const CLAIMED_CHARS_SHOWN: usize = 128;
 
 /// What a Received field says.
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +143,7 @@ fn literal(ip: IpAddr) -> String {
 /// backslashes are quoted, and it is cut.
 fn comment(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().take(CLAIMED_CHARS_SHOWN) {
+    for c in text.chars().take(CLAIMED_NAME_CHARS_MAX) {
         if matches!(c, '(' | ')' | '\\') {
             out.push('\\');
         }

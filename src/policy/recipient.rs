@@ -142,3 +142,6 @@ fn members_of(
     }
     next
 }
+
+#[cfg(test)]
+mod tests;

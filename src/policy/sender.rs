@@ -30,3 +30,81 @@ pub fn look_up(directory: Option<&Directory>, account: AccountId, path: &Reverse
         Some((Target::Account(_) | Target::Alias, _)) | None => SenderLookup::NotOwn,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
+    use crate::types::{Address, Host, Mailbox};
+
+    const ME: AccountId = AccountId(1);
+
+    fn directory() -> Directory {
+        let account = |id, names: &[&str]| {
+            Change::PutAccount(Account {
+                id,
+                addresses: names.iter().map(|name| name.parse().unwrap()).collect(),
+                password: None,
+                state: AccountState::Active,
+            })
+        };
+        let name = "example.org".to_owned().try_into().unwrap();
+        let members = vec!["me@example.org".parse().unwrap()];
+        Directory::load(
+            [
+                Change::PutDomain(DomainEntry { name, catch_all: Some(ME) }),
+                account(ME, &["me@example.org", "myself@example.org"]),
+                account(AccountId(2), &["you@example.org"]),
+                Change::PutAlias(Alias { address: "info@example.org".parse().unwrap(), members }),
+            ],
+            3,
+        )
+    }
+
+    fn sends_as(text: &str) -> SenderLookup {
+        let Address { local, domain } = text.parse().unwrap();
+        let path = ReversePath::Mailbox(Mailbox { local, host: Host::Domain(domain) });
+        look_up(Some(&directory()), ME, &path)
+    }
+
+    #[test]
+    fn an_account_sends_as_any_of_its_addresses_and_their_details() {
+        for own in ["me@example.org", "ME@EXAMPLE.ORG", "myself@example.org", "me+list@example.org"] {
+            assert_eq!(sends_as(own), SenderLookup::Own, "{own}");
+        }
+    }
+
+    #[test]
+    fn an_account_sends_as_nobody_else() {
+        for other in [
+            "you@example.org",
+            "you+me@example.org",
+            // An alias it is a member of and a name its catch-all takes lead to it, and are not it.
+            "info@example.org",
+            "whoever@example.org",
+            "postmaster@example.org",
+            "me@elsewhere.example",
+        ] {
+            assert_eq!(sends_as(other), SenderLookup::NotOwn, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_null_path_is_for_notifications() {
+        assert_eq!(look_up(Some(&directory()), ME, &ReversePath::Null), SenderLookup::Null);
+    }
+
+    #[test]
+    fn a_literal_is_nobodys_address() {
+        let path = ReversePath::Mailbox(Mailbox {
+            local: "me@example.org".parse::<Address>().unwrap().local,
+            host: Host::Literal("192.0.2.1".parse().unwrap()),
+        });
+        assert_eq!(look_up(Some(&directory()), ME, &path), SenderLookup::NotOwn);
+    }
+
+    #[test]
+    fn without_a_directory_nobody_sends() {
+        assert_eq!(look_up(None, ME, &ReversePath::Null), SenderLookup::Unavailable);
+    }
+}

@@ -64,6 +64,9 @@ impl BindError {
     }
 }
 
+/// Sockets that were bound before this process started, by their address.
+type Passed = BTreeMap<SocketAddr, TcpListener>;
+
 /// One listening socket for each listener, in their order, non-blocking and closed on exec. Sockets that the
 /// service manager passed (`LISTEN_FDS`, sd_listen_fds(3)) are used where their address is the configured
 /// one; those nobody configured are closed, with a warning.
@@ -71,7 +74,10 @@ impl BindError {
 /// # Errors
 /// The first listener that cannot be, and why.
 pub fn listeners(configured: &[ListenerConfig]) -> Result<Vec<OwnedFd>, BindError> {
-    let mut passed = passed();
+    adopt_or_open(passed(), configured)
+}
+
+fn adopt_or_open(mut passed: Passed, configured: &[ListenerConfig]) -> Result<Vec<OwnedFd>, BindError> {
     let mut sockets = Vec::with_capacity(configured.len());
     for (index, listener) in configured.iter().enumerate() {
         let name = (index < CHANNEL_DESCRIPTORS_MAX).then(|| listener.kind.name());
@@ -97,7 +103,7 @@ pub fn listeners(configured: &[ListenerConfig]) -> Result<Vec<OwnedFd>, BindErro
 
 /// What the service manager passed, with its address. Called once: the descriptors belong to the first who
 /// asks.
-fn passed() -> BTreeMap<SocketAddr, TcpListener> {
+fn passed() -> Passed {
     let mut manager = ListenFd::from_env();
     (0..manager.len())
         .filter_map(|index| match manager.take_tcp_listener(index) {
@@ -201,6 +207,22 @@ mod tests {
         drop(accepted);
         drop(client);
         assert!(listeners(&[listener(address)]).is_ok());
+    }
+
+    #[test]
+    fn a_socket_that_was_passed_is_used_for_its_listener_and_others_are_closed() {
+        let wanted = TcpListener::bind("127.0.0.1:0").unwrap();
+        let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, other) = (wanted.local_addr().unwrap(), unwanted.local_addr().unwrap());
+        // Bound once already: were it not taken over, binding it would fail.
+        let passed = Passed::from([(address, wanted), (other, unwanted)]);
+        let any = listener("127.0.0.1:0".parse().unwrap());
+        let sockets = adopt_or_open(passed, &[any, listener(address)]).unwrap();
+        assert_eq!(address_of(&sockets[1]), address);
+        assert_ne!(address_of(&sockets[0]), other);
+        assert!(rustix::fs::fcntl_getfl(&sockets[1]).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+        TcpStream::connect(address).unwrap();
+        assert!(TcpStream::connect(other).is_err());
     }
 
     #[test]

@@ -599,3 +599,14 @@ fn planted_panic(octets: &[u8]) {
 
 #[cfg(not(test))]
 fn planted_panic(_: &[u8]) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let octets = size_of::<Connection>();
+        assert!(octets < 1_024, "{octets} octets, {} of them the session", size_of::<Session>());
+    }
+}

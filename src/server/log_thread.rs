@@ -307,4 +307,34 @@ mod tests {
             assert_eq!(text.matches('\n').count(), 1);
         }
     }
+
+    /// Not a test of its own: what the child of the test below runs.
+    #[test]
+    #[ignore = "the child process of another test"]
+    fn panicking_child() {
+        if std::env::var_os("GATEPOST_TEST_PANIC").is_none() {
+            return;
+        }
+        init().unwrap();
+        let thread = std::thread::Builder::new().name("some thread".to_owned());
+        let panicked = thread.spawn(|| panic!("hunter2\r\nevent=auth-failed")).unwrap().join();
+        assert!(panicked.is_err());
+        log::info!("event=after");
+        flush(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_panic_is_one_line_with_its_place_and_without_what_it_says() {
+        let child = std::process::Command::new("/proc/self/exe")
+            .args(["--exact", "server::log_thread::tests::panicking_child", "--include-ignored"])
+            .env("GATEPOST_TEST_PANIC", "yes")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(child.stderr).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].starts_with("event=panic thread=some-thread place=\""), "{text}");
+        assert!(lines[0].contains("log_thread.rs:") && !text.contains("hunter2"), "{text}");
+        assert_eq!(lines[1], "event=after");
+    }
 }

@@ -25,3 +25,6 @@ pub mod timers;
 pub mod tls;
 pub mod turn;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -86,6 +86,8 @@ pub(super) struct Leaving {
 /// The server.
 pub struct Loop {
     poll: Poll,
+    /// Held here too: with the last holder the waker goes, and with it a wake that was not yet seen.
+    _waker: WakerSlot,
     clock: Clock,
     channel: Channel<ToServer, ToParent>,
     signals: Option<Signals>,
@@ -150,6 +152,7 @@ impl Loop {
         channel.send(&ToParent::Ready)?;
         Ok(Self {
             poll,
+            _waker: waker,
             clock,
             channel,
             signals,

@@ -91,6 +91,39 @@ pub fn end_of_nonzero(file: &mut File, from: u64) -> io::Result<Option<u64>> {
     Ok(end)
 }
 
+/// The positions of the first two occurrences of `needle` at or after `from`.
+///
+/// # Errors
+/// What reading says.
+pub fn find_two(file: &mut File, from: u64, needle: &[u8]) -> io::Result<(Option<u64>, Option<u64>)> {
+    let finder = memchr::memmem::Finder::new(needle);
+    let (mut first, mut second) = (None, None);
+    // The end of the piece before, too short to hold the needle, and where it stands.
+    let mut window: Vec<u8> = Vec::new();
+    let mut window_at = from;
+    each_piece(file, from, |at, piece| {
+        let window_end = window_at.saturating_add(u64::try_from(window.len()).unwrap_or(0));
+        if at != window_end {
+            window.clear();
+            window_at = at;
+        }
+        window.extend_from_slice(piece);
+        for found in finder.find_iter(&window) {
+            let position = Some(window_at.saturating_add(u64::try_from(found).unwrap_or(0)));
+            if first.is_none() {
+                first = position;
+            } else if second.is_none() {
+                second = position;
+            }
+        }
+        let spent = window.len().saturating_sub(needle.len().saturating_sub(1));
+        window = window.get(spent..).unwrap_or_default().to_vec();
+        window_at = window_at.saturating_add(u64::try_from(spent).unwrap_or(0));
+        Ok(())
+    })?;
+    Ok((first, second))
+}
+
 /// Copies the first `octets` of a file to a new one, holes as holes, and syncs the copy.
 ///
 /// # Errors
@@ -138,6 +171,25 @@ mod tests {
         assert_eq!(end_of_nonzero(&mut file, 40_000_005).unwrap(), Some(40_000_006));
         assert_eq!(end_of_nonzero(&mut file, 40_000_006).unwrap(), None);
         assert_eq!(end_of_nonzero(&mut file, 1 << 40).unwrap(), None);
+    }
+
+    #[test]
+    fn a_needle_is_found_twice_wherever_pieces_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file =
+            File::options().read(true).write(true).create_new(true).open(dir.path().join("f")).unwrap();
+        let border = u64::try_from(JOURNAL_READ_OCTETS).unwrap();
+        for at in [border - 6, border - 1, border, border + 1] {
+            file.set_len(0).unwrap();
+            file.set_len(border * 4).unwrap();
+            file.seek(io::SeekFrom::Start(at)).unwrap();
+            file.write_all(b"needle").unwrap();
+            assert_eq!(find_two(&mut file, 0, b"needle").unwrap(), (Some(at), None));
+            assert_eq!(find_two(&mut file, at + 1, b"needle").unwrap(), (None, None));
+            file.seek(io::SeekFrom::Start(border * 3)).unwrap();
+            file.write_all(b"needle needle").unwrap();
+            assert_eq!(find_two(&mut file, 9, b"needle").unwrap(), (Some(at), Some(border * 3)));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The store on disk: the one file that names the database.
+//! The store on disk: the one place that names the database.
 //!
 //! One thread owns it. A group of operations becomes one batch and one sync. Slices of large bodies are put
 //! before that without a sync, into the same journal: the sync of the batch covers them, and a journal is
@@ -7,32 +7,27 @@
 //!
 //! A panic in the database is caught and becomes an error; after a failed write it takes no more
 //! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
-#![expect(clippy::disallowed_methods, reason = "a new store needs a secret from the operating system")]
 
-use super::group::{Batch, Books, Stage, mail_octets};
-use super::keys::{self, Meta, Tag};
+mod database;
+#[cfg(test)]
+mod tests;
+
+use self::database::{BODIES, RECORDS, create, guarded, keyspace, meta, open_database, tagged_keys};
+use super::group::{Batch, Books, CopyKey, Stage, mail_octets, stage_emptying};
+use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
 use super::{MessageRecord, Operation, Store, StoreError};
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
-use ::fjall::{
-    AbstractTree, CompressionType, Database, Error, Guard, Keyspace, KeyspaceCreateOptions,
-    KvSeparationOptions, LsmError, OwnedWriteBatch, PersistMode, Slice,
-};
+use ::fjall::{AbstractTree, Database, Error, Guard, Keyspace, OwnedWriteBatch, PersistMode};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub use super::place::OpenMode;
 pub use super::repair::TornTail;
-
-/// Everything but bodies.
-const RECORDS: &str = "records";
-/// Slices of bodies.
-const BODIES: &str = "bodies";
 
 /// What opening a store came to, for the administrator's eyes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,6 +49,8 @@ pub struct FjallStore {
     bodies: Keyspace,
     db: Database,
     mode: OpenMode,
+    /// Begins every synced batch.
+    mark: SyncMark,
     server_key: [u8; 32],
     books: Books,
     /// Why no further write can succeed.
@@ -96,102 +93,6 @@ impl Batch for Writes<'_> {
     }
 }
 
-/// Runs the database with a wall around it: its panics are errors here.
-fn guarded<T>(doing: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(from_database(doing, error)),
-        Err(_) => Err(StoreError::Damaged(format!("{doing}: the database panicked"))),
-    }
-}
-
-/// An error of the database in our words.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the database may add errors; each means damage here")]
-fn from_database(doing: &str, error: Error) -> StoreError {
-    match error {
-        Error::Locked => StoreError::Locked,
-        Error::Poisoned => StoreError::Poisoned(format!("{doing}: an earlier write failed")),
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) if place::is_full(&error) => {
-            StoreError::DiskFull
-        }
-        Error::Io(error) | Error::Storage(LsmError::Io(error)) => StoreError::Io(format!("{doing}: {error}")),
-        Error::InvalidVersion(_) => StoreError::Layout(format!("{doing}: {error}")),
-        other => StoreError::Damaged(format!("{doing}: {other}")),
-    }
-}
-
-fn open_database(path: &Path) -> Result<Database, StoreError> {
-    guarded(&format!("opening {}", path.display()), || {
-        Database::builder(path)
-            .cache_size(limits::STORE_CACHE_OCTETS)
-            .worker_threads(limits::STORE_WORKERS)
-            .max_journaling_size(limits::STORE_JOURNAL_OCTETS)
-            .max_cached_files(Some(limits::STORE_CACHED_FILES))
-            .journal_compression(CompressionType::None)
-            .open()
-    })
-}
-
-fn records_options() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(limits::STORE_MEMTABLE_OCTETS)
-}
-
-fn bodies_options() -> KeyspaceCreateOptions {
-    let separation = KvSeparationOptions::default().compression(CompressionType::Lz4);
-    records_options().with_kv_separation(Some(separation))
-}
-
-/// Makes a complete store beside its place, then puts it there.
-fn create(dir: &Path) -> Result<(), StoreError> {
-    let staging = place::make_staging(dir)?;
-    let mut server_key = [0; 32];
-    aws_lc_rs::rand::fill(&mut server_key)
-        .map_err(|_| StoreError::Io("the operating system gave no random octets".to_owned()))?;
-    let db = open_database(&staging)?;
-    guarded("making a store", || {
-        let records = db.keyspace(RECORDS, records_options)?;
-        db.keyspace(BODIES, bodies_options)?;
-        let mut batch = db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
-        batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
-        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(1));
-        batch.commit()
-    })?;
-    drop(db);
-    place::settle(dir)
-}
-
-/// A keyspace that must be there already.
-fn keyspace(db: &Database, name: &str) -> Result<Keyspace, StoreError> {
-    guarded("opening the store", || {
-        // The options are only used for a new keyspace, which this never is.
-        Ok(if db.keyspace_exists(name) { Some(db.keyspace(name, records_options)?) } else { None })
-    })?
-    .ok_or_else(|| StoreError::Damaged(format!("the part `{name}` is missing")))
-}
-
-/// The value of a fact about the store.
-fn meta(records: &Keyspace, name: Meta) -> Result<Slice, StoreError> {
-    guarded("reading the store's own records", || records.get(keys::meta_key(name)))?
-        .ok_or_else(|| StoreError::Damaged(format!("its own record {name:?} is missing")))
-}
-
-/// Reads every key under a tag.
-fn tagged_keys<T>(
-    records: &Keyspace,
-    tag: Tag,
-    decode: impl Fn(&[u8]) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let mut out = Vec::new();
-    guarded("reading records", || {
-        for guard in records.prefix([tag.octet()]) {
-            out.push(guard.key()?);
-        }
-        Ok(())
-    })?;
-    out.iter().map(|key| decode(key)).collect()
-}
-
 impl FjallStore {
     /// Opens the store in `dir`. For writing, makes one where there is none, cuts a torn end off the journal
     /// (after a copy), and removes bodies that a crash left unfinished. For reading, does none of this; the
@@ -204,18 +105,20 @@ impl FjallStore {
     pub fn open(dir: &Path, mode: OpenMode) -> Result<(Self, OpenReport), StoreError> {
         let lock = place::lock(dir, mode)?;
         let mut report = OpenReport::default();
-        match (place::find(dir)?, mode) {
-            (Found::Store, _) => {}
-            (Found::Nothing, OpenMode::Read) => return Err(place::nothing(dir)),
-            (Found::Nothing, OpenMode::Write) => {
-                create(dir)?;
-                report.created = true;
-            }
+        let mut found = place::find(dir)?;
+        if found == Found::Nothing && mode == OpenMode::Write {
+            create(dir)?;
+            report.created = true;
+            found = place::find(dir)?;
         }
+        let mark = match found {
+            Found::Store(mark) => mark,
+            Found::Nothing => return Err(place::nothing(dir)),
+        };
         let path = place::store_path(dir);
-        report.torn = check_journals(&path, &place::torn_path(dir), mode)?;
+        report.torn = check_journals(&path, &place::torn_path(dir), mark, mode)?;
         let db = open_database(&path)?;
-        let mut store = Self::load(db, lock, mode)?;
+        let mut store = Self::load(db, lock, mark, mode)?;
         if mode == OpenMode::Write {
             report.unfinished_bodies = store.remove_unfinished()?;
         }
@@ -224,7 +127,7 @@ impl FjallStore {
     }
 
     /// Reads what is held in memory.
-    fn load(db: Database, lock: File, mode: OpenMode) -> Result<Self, StoreError> {
+    fn load(db: Database, lock: File, mark: SyncMark, mode: OpenMode) -> Result<Self, StoreError> {
         let records = keyspace(&db, RECORDS)?;
         let bodies = keyspace(&db, BODIES)?;
         let key = keys::meta_key(Meta::Layout);
@@ -246,6 +149,7 @@ impl FjallStore {
             bodies,
             db,
             mode,
+            mark,
             server_key,
             books: Books {
                 live: live.into_iter().collect(),
@@ -340,7 +244,7 @@ impl FjallStore {
     }
 
     /// Whether a copy other than those in `gone` needs a body. The first other reference is answer enough.
-    fn is_needed(&self, body: MailId, gone: &BTreeSet<(MailId, AccountId, Uid)>) -> Result<bool, StoreError> {
+    fn is_needed(&self, body: MailId, gone: &BTreeSet<CopyKey>) -> Result<bool, StoreError> {
         let prefix = keys::body_key(Tag::Reference, body);
         for guard in self.records.prefix(prefix) {
             let key = guarded("reading references", || guard.key())?;
@@ -349,46 +253,6 @@ impl FjallStore {
             }
         }
         Ok(false)
-    }
-
-    /// Adds the removal of a bounded number of an account's messages to a batch. Gives the last uid, or
-    /// `None` when none is left after these.
-    fn stage_emptying(
-        &self,
-        batch: &mut OwnedWriteBatch,
-        account: AccountId,
-        after: Uid,
-    ) -> Result<Option<Uid>, StoreError> {
-        let mut gone = BTreeSet::new();
-        let mut slices = 0_usize;
-        let mut last = after;
-        for guard in self.mail_after(account, after) {
-            if gone.len() >= limits::TIDY_RECORDS_PER_STEP || slices >= limits::TIDY_SLICES_PER_STEP {
-                return Ok(Some(last));
-            }
-            let (key, value) = guarded("reading a removed account's mail", || guard.into_inner())?;
-            let (_, uid) = keys::decode_mail_key(&key)?;
-            batch.remove(&self.records, key.clone());
-            last = uid;
-            let record = match keys::decode_record(&key, &value) {
-                Ok(record) => record,
-                Err(error) => {
-                    // Its body is not known. That space is lost; the rest of the account still goes.
-                    log::warn!("while emptying a removed account: {error}");
-                    continue;
-                }
-            };
-            let reference = (record.body, account, uid);
-            batch.remove(&self.records, keys::reference_key(record.body, account, uid));
-            gone.insert(reference);
-            if !self.is_needed(record.body, &gone)? {
-                for index in 0..record.slices {
-                    batch.remove(&self.bodies, keys::slice_key(record.body, index));
-                }
-                slices = slices.saturating_add(usize::try_from(record.slices).unwrap_or(usize::MAX));
-            }
-        }
-        Ok(None)
     }
 
     /// An account's records with a uid above `after`, ascending.
@@ -411,7 +275,7 @@ impl Store for FjallStore {
         if put.is_none() {
             batch.insert(&self.records, keys::body_key(Tag::Pending, body), keys::encode_marker());
         }
-        batch.insert(&self.bodies, keys::slice_key(body, index), Slice::from(octets));
+        batch.insert(&self.bodies, keys::slice_key(body, index), octets);
         self.write("putting a slice", || batch.commit())?;
         self.books.pending.insert(body, index.saturating_add(1));
         Ok(())
@@ -441,12 +305,17 @@ impl Store for FjallStore {
 
     fn commit(&mut self, group: &[Operation]) -> Result<(), StoreError> {
         self.writable()?;
+        if group.is_empty() {
+            return Ok(());
+        }
         // A group that only changes the directory may be what frees the disk.
         if let Some(octets) = mail_octets(group) {
             self.check_disk(octets)?;
         }
         let batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         let mut writes = Writes { batch, records: &self.records, bodies: &self.bodies };
+        // The repair of journals relies on this: first in every batch that is synced, and in no other.
+        writes.put_record(&keys::meta_key(Meta::SyncMark), &keys::encode_sync_mark(self.mark));
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut stage = Stage {
             batch: &mut writes,
@@ -517,12 +386,13 @@ impl Store for FjallStore {
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.writable()?;
         let Some((&account, &after)) = self.books.emptying.first_key_value() else { return Ok(false) };
-        let mut batch = self.db.batch();
-        let last = self.stage_emptying(&mut batch, account, after)?;
-        if last.is_none() {
-            batch.remove(&self.records, keys::account_key(Tag::NextUid, account));
-            batch.remove(&self.records, keys::account_key(Tag::Emptying, account));
-        }
+        let mut writes = Writes { batch: self.db.batch(), records: &self.records, bodies: &self.bodies };
+        let mail = self
+            .mail_after(account, after)
+            .map(|guard| guarded("reading a removed account's mail", || guard.into_inner()));
+        let last =
+            stage_emptying(&mut writes, account, after, mail, |body, gone| self.is_needed(body, gone))?;
+        let batch = writes.batch;
         self.write("emptying a removed account", || batch.commit())?;
         match last {
             Some(uid) => {
@@ -561,6 +431,3 @@ impl FjallStore {
         self.bodies.len().unwrap()
     }
 }
-
-#[cfg(test)]
-mod tests;

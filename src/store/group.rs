@@ -6,6 +6,7 @@
 use super::keys::{self, Meta, RecordParts, Tag};
 use super::{Deliver, Operation, StoreError};
 use crate::directory::Change;
+use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,9 @@ pub trait Batch {
     /// Removes a slice of a body, if it is there.
     fn remove_slice(&mut self, key: &[u8]);
 }
+
+/// One account's copy of a message, as a reference names it.
+pub type CopyKey = (MailId, AccountId, Uid);
 
 /// What is held in memory. Grows with accounts and unfinished bodies, never with mail.
 #[derive(Debug, Default)]
@@ -104,6 +108,7 @@ impl Books {
                 Operation::Deliver(deliver) => self.stage_message(stage, &mut staged, deliver)?,
                 Operation::Change(changes) => {
                     for change in changes {
+                        self.check_change(&staged, change)?;
                         stage_change(stage.batch, &mut staged, change)?;
                     }
                 }
@@ -131,6 +136,23 @@ impl Books {
         self.next_uids.extend(staged.next_uids);
         for body in staged.settled {
             self.pending.remove(&body);
+        }
+    }
+
+    /// Refuses an account under an id whose mail still has to go: it would go too.
+    fn check_change(&self, staged: &Staged, change: &Change) -> Result<(), StoreError> {
+        match change {
+            Change::PutAccount(account)
+                if staged.removed.contains(&account.id) || self.emptying.contains_key(&account.id) =>
+            {
+                Err(StoreError::Damaged(format!("account id {} was used before", account.id.0)))
+            }
+            Change::PutAccount(_)
+            | Change::RemoveAccount(_)
+            | Change::PutDomain(_)
+            | Change::RemoveDomain(_)
+            | Change::PutAlias(_)
+            | Change::RemoveAlias(_) => Ok(()),
         }
     }
 
@@ -239,7 +261,6 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
         Change::PutAccount(account) => {
             let key = keys::account_key(Tag::Account, account.id);
             batch.put_record(&key, &keys::encode_account(account)?);
-            staged.removed.remove(&account.id);
             staged.added.insert(account.id);
             staged.next_account = staged.next_account.max(account.id.0.saturating_add(1));
         }
@@ -255,4 +276,50 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
         Change::RemoveAlias(address) => batch.remove_record(&keys::alias_key(&address.key())),
     }
     Ok(())
+}
+
+/// Writes the removal of a bounded number of a removed account's messages into a batch, and with the last of
+/// them of its marker. `mail` is its records above `after`, ascending; `is_needed` says whether a copy other
+/// than these needs a body. Gives the last uid removed, or `None` when none is left.
+///
+/// # Errors
+/// What reading says.
+pub fn stage_emptying<O: AsRef<[u8]>>(
+    batch: &mut impl Batch,
+    account: AccountId,
+    after: Uid,
+    mail: impl Iterator<Item = Result<(O, O), StoreError>>,
+    is_needed: impl Fn(MailId, &BTreeSet<CopyKey>) -> Result<bool, StoreError>,
+) -> Result<Option<Uid>, StoreError> {
+    let mut gone = BTreeSet::new();
+    let (mut records, mut slices) = (0_usize, 0_usize);
+    let mut last = after;
+    for entry in mail {
+        if records >= limits::TIDY_RECORDS_PER_STEP || slices >= limits::TIDY_SLICES_PER_STEP {
+            return Ok(Some(last));
+        }
+        let (key, value) = entry?;
+        (_, last) = keys::decode_mail_key(key.as_ref())?;
+        batch.remove_record(key.as_ref());
+        records = records.saturating_add(1);
+        let record = match keys::decode_record(key.as_ref(), value.as_ref()) {
+            Ok(record) => record,
+            Err(error) => {
+                // Its body is not known. That space is lost; the rest of the account still goes.
+                log::warn!("while emptying a removed account: {error}");
+                continue;
+            }
+        };
+        batch.remove_record(&keys::reference_key(record.body, account, last));
+        gone.insert((record.body, account, last));
+        if !is_needed(record.body, &gone)? {
+            for index in 0..record.slices {
+                batch.remove_slice(&keys::slice_key(record.body, index));
+            }
+            slices = slices.saturating_add(usize::try_from(record.slices).unwrap_or(usize::MAX));
+        }
+    }
+    batch.remove_record(&keys::account_key(Tag::NextUid, account));
+    batch.remove_record(&keys::account_key(Tag::Emptying, account));
+    Ok(None)
 }

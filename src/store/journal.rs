@@ -14,6 +14,7 @@
 //! A new journal is preallocated with zeros, which is why zeros after the last batch are a clean end. The
 //! start is outside the checksum: its count must fit the items, and sequence numbers must ascend.
 
+use super::keys::{MARK_VALUE_OFFSET, META_KEY_OCTETS};
 use crate::limits::JOURNAL_READ_OCTETS;
 use std::io::{self, BufRead, Read};
 use xxhash_rust::xxh3::Xxh3;
@@ -22,8 +23,12 @@ use xxhash_rust::xxh3::Xxh3;
 const TRAILER: [u8; 4] = *b"FJL\x03";
 /// Sequence numbers from here on are never given out; the highest bit belongs to transactions.
 const SEQUENCE_MAX: u64 = 1 << 62;
+/// Octets of the start of a batch.
+const START_OCTETS: usize = 13;
 /// Octets of an item in front of its key, without the tag.
 const ITEM_HEAD_OCTETS: usize = 20;
+/// Where in a synced batch the sync mark stands: in its first item.
+pub const MARK_OFFSET: usize = START_OCTETS + 1 + ITEM_HEAD_OCTETS + META_KEY_OCTETS + MARK_VALUE_OFFSET;
 
 /// Why reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +86,7 @@ pub struct Scan {
 /// # Errors
 /// When the file cannot be read; what it holds is never an error.
 pub fn scan(file: impl Read, after: Option<u64>) -> io::Result<Scan> {
-    let mut journal = Journal { file: io::BufReader::with_capacity(JOURNAL_READ_OCTETS, file), at: 0 };
+    let mut journal = Journal::new(file);
     let mut scan = Scan { whole_octets: 0, batches: 0, sequence: after, stop: Stop::EndOfFile };
     loop {
         match journal.batch(scan.sequence) {
@@ -93,6 +98,19 @@ pub fn scan(file: impl Read, after: Option<u64>) -> io::Result<Scan> {
             Err(Halt::Stop(stop)) => return Ok(Scan { stop, ..scan }),
             Err(Halt::Io(error)) => return Err(error),
         }
+    }
+}
+
+/// Octets of the batch that `file` begins with, if it is whole.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn whole_batch(file: impl Read) -> io::Result<Option<u64>> {
+    let mut journal = Journal::new(file);
+    match journal.batch(None) {
+        Ok(_) => Ok(Some(journal.at)),
+        Err(Halt::Stop(_)) => Ok(None),
+        Err(Halt::Io(error)) => Err(error),
     }
 }
 
@@ -115,6 +133,10 @@ struct Journal<R> {
 }
 
 impl<R: Read> Journal<R> {
+    fn new(file: R) -> Self {
+        Self { file: io::BufReader::with_capacity(JOURNAL_READ_OCTETS, file), at: 0 }
+    }
+
     /// Reads one batch and gives its sequence number.
     fn batch(&mut self, after: Option<u64>) -> Result<u64, Halt> {
         match self.tag()? {
@@ -246,8 +268,6 @@ impl<R: Read> Journal<R> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
-
     use super::*;
     use crate::types::Chance;
 

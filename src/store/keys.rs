@@ -6,7 +6,7 @@
 //!
 //! | tag | key after the tag | value after the version octet |
 //! |---|---|---|
-//! | [`Tag::Meta`] | name (1) | layout (4), server key (32) or next account id (4) |
+//! | [`Tag::Meta`] | name (1) | layout (4), server key (32), next account id (4) or sync mark (16) |
 //! | [`Tag::Domain`] | domain | JSON of a `DomainEntry` |
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
@@ -36,6 +36,12 @@ const ACCOUNT_OCTETS: usize = 4;
 const UID_OCTETS: usize = 8;
 /// Octets of a mail id.
 const MAIL_ID_OCTETS: usize = 16;
+/// Octets of a sync mark.
+pub const MARK_OCTETS: usize = 16;
+/// Octets of the key of a fact about the store.
+pub const META_KEY_OCTETS: usize = 2;
+/// Octets in front of the mark in the value of [`Meta::SyncMark`].
+pub const MARK_VALUE_OFFSET: usize = 1;
 /// Octets of the index of a slice.
 const INDEX_OCTETS: usize = 4;
 /// Octets of the key of a message record.
@@ -99,6 +105,19 @@ pub enum Meta {
     ServerKey,
     /// The smallest account id never used.
     NextAccount,
+    /// The first record of every batch that is synced before anything else is written, see [`SyncMark`].
+    SyncMark,
+}
+
+/// A secret of this store that begins every synced batch. Found in a journal behind damage, it tells whether
+/// what is damaged was synced; nobody who sends mail can write it there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SyncMark(pub [u8; MARK_OCTETS]);
+
+impl std::fmt::Debug for SyncMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SyncMark(…)")
+    }
 }
 
 /// Puts parts one after the other. The parts are exactly `N` octets long wherever it is called.
@@ -112,11 +131,12 @@ fn join<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
 
 /// Key of a fact about the store.
 #[must_use]
-pub fn meta_key(name: Meta) -> [u8; 2] {
+pub fn meta_key(name: Meta) -> [u8; META_KEY_OCTETS] {
     let name = match name {
         Meta::Layout => 1,
         Meta::ServerKey => 2,
         Meta::NextAccount => 3,
+        Meta::SyncMark => 4,
     };
     [Tag::Meta.octet(), name]
 }
@@ -285,6 +305,12 @@ pub fn encode_server_key(key: &[u8; 32]) -> [u8; 33] {
 pub fn decode_server_key(value: &[u8]) -> Result<[u8; 32], StoreError> {
     let key = meta_key(Meta::ServerKey);
     versioned("the server key", &key, value)?.try_into().map_err(|_| damaged("the server key", &key))
+}
+
+/// The sync mark as a value.
+#[must_use]
+pub fn encode_sync_mark(mark: SyncMark) -> [u8; MARK_VALUE_OFFSET + MARK_OCTETS] {
+    join(&[&[VALUE_VERSION], &mark.0])
 }
 
 /// A version octet and JSON.

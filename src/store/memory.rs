@@ -199,10 +199,11 @@ impl MemoryStore {
 
     /// A group happens as a whole or not at all.
     fn keep_group(&mut self, group: &[Operation]) -> Result<(), StoreError> {
+        let mut removed = self.emptying.clone();
         for operation in group {
             match operation {
                 Operation::Deliver(deliver) => self.check(deliver)?,
-                Operation::Change(_) => {}
+                Operation::Change(changes) => check_changes(changes, &mut removed)?,
             }
         }
         for operation in group {
@@ -214,6 +215,26 @@ impl MemoryStore {
         self.commits = self.commits.saturating_add(1);
         Ok(())
     }
+}
+
+/// Refuses an account under an id whose mail still has to go.
+fn check_changes(changes: &[Change], removed: &mut BTreeSet<AccountId>) -> Result<(), StoreError> {
+    for change in changes {
+        match change {
+            Change::RemoveAccount(id) => {
+                removed.insert(*id);
+            }
+            Change::PutAccount(account) if removed.contains(&account.id) => {
+                return Err(StoreError::Damaged(format!("account id {} was used before", account.id.0)));
+            }
+            Change::PutAccount(_)
+            | Change::PutDomain(_)
+            | Change::RemoveDomain(_)
+            | Change::PutAlias(_)
+            | Change::RemoveAlias(_) => {}
+        }
+    }
+    Ok(())
 }
 
 impl Store for MemoryStore {
@@ -291,10 +312,6 @@ impl Store for MemoryStore {
         let range = (account, Uid(0))..=(account, Uid(u64::MAX));
         let some: Vec<_> = self.mail.range(range).take(limits::TIDY_RECORDS_PER_STEP).collect();
         let some: Vec<_> = some.into_iter().map(|(key, record)| (*key, record.body, record.slices)).collect();
-        if some.is_empty() {
-            self.emptying.remove(&account);
-            self.next_uids.remove(&account);
-        }
         for (key, body, slices) in some {
             self.mail.remove(&key);
             let left = self.copies.get(&body).copied().unwrap_or(0).saturating_sub(1);
@@ -304,6 +321,10 @@ impl Store for MemoryStore {
             } else {
                 self.copies.insert(body, left);
             }
+        }
+        if self.mail.range((account, Uid(0))..=(account, Uid(u64::MAX))).next().is_none() {
+            self.emptying.remove(&account);
+            self.next_uids.remove(&account);
         }
         Ok(!self.emptying.is_empty())
     }

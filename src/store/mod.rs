@@ -2,7 +2,7 @@
 //!
 //! One thread owns a store and makes a group of requests durable with one sync. [`keys`] has every layout,
 //! [`group`] says what a group writes, [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the
-//! one file that names the database.
+//! one place that names the database.
 //! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
 //! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`fjall`], [`place`],
 //! [`repair`] and [`disk`] touch the world, the others do not.

@@ -1,15 +1,16 @@
 //! Where the store lies in the data directory, whether what lies there is ours, and who may open it.
 //!
 //! `<dir>/store` is the database; the file `layout` in it says so in words and with a number, and is read
-//! before the database may touch anything. A new store is made as `<dir>/store.new` and renamed when it is
+//! before the database may touch anything; so is the secret mark of its synced batches, which stands there too. A new store is made as `<dir>/store.new` and renamed when it is
 //! complete, so that a crash leaves either none or a whole one. `<dir>/torn` keeps journals as they were
 //! before a torn end was cut off. The lock is on `<dir>` itself and needs no file.
 #![expect(clippy::disallowed_methods, reason = "this file looks at the data directory")]
 
 use super::StoreError;
 use super::disk::sync_directory;
-use super::keys::LAYOUT;
+use super::keys::{LAYOUT, SyncMark};
 use super::repair::stray;
+use crate::types::MailId;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -25,8 +26,10 @@ const TORN: &str = "torn";
 const MARKER: &str = "layout";
 /// What the marker says in front of the number.
 const MARKER_TEXT: &str = "gatepost store, layout ";
+/// What the marker says between the number and the sync mark.
+const MARKER_MARK: &str = ", mark ";
 /// Octets of a marker that are looked at.
-const MARKER_OCTETS_MAX: u64 = 64;
+const MARKER_OCTETS_MAX: u64 = 128;
 /// Files and directories the database makes for itself, journals aside.
 const DATABASE_NAMES: [&str; 3] = ["version", "keyspaces", "lock"];
 
@@ -44,8 +47,8 @@ pub enum OpenMode {
 pub enum Found {
     /// Nothing, or an empty directory.
     Nothing,
-    /// A store of this layout.
-    Store,
+    /// A store of this layout, and what begins its synced batches.
+    Store(SyncMark),
 }
 
 /// Whether a write failed for want of space.
@@ -140,16 +143,22 @@ pub fn find(dir: &Path) -> Result<Found, StoreError> {
     if entries.next().is_none() {
         return Ok(Found::Nothing);
     }
-    match read_marker(&store)? {
-        Some(LAYOUT) => {}
-        Some(newer) if newer > LAYOUT => {
+    let mark = match read_marker(&store)? {
+        Some((LAYOUT, Some(mark))) => mark,
+        Some((LAYOUT, None)) => {
+            return Err(StoreError::Damaged(format!(
+                "{} cannot be read: restore it from a backup",
+                store.join(MARKER).display()
+            )));
+        }
+        Some((newer, _)) if newer > LAYOUT => {
             return Err(StoreError::Layout(format!(
                 "{} has layout {newer}, this program knows layouts up to {LAYOUT}: use the newer program",
                 store.display()
             )));
         }
         Some(_) | None => return Err(foreign(&store)),
-    }
+    };
     for name in DATABASE_NAMES {
         let path = store.join(name);
         // Without its version file the database would take the directory for an empty one.
@@ -161,7 +170,7 @@ pub fn find(dir: &Path) -> Result<Found, StoreError> {
         }
     }
     check_keyspaces(&store.join("keyspaces"))?;
-    Ok(Found::Store)
+    Ok(Found::Store(mark))
 }
 
 fn foreign(store: &Path) -> StoreError {
@@ -171,8 +180,8 @@ fn foreign(store: &Path) -> StoreError {
     ))
 }
 
-/// The layout number of the marker; `None` if there is no marker that could be ours.
-fn read_marker(store: &Path) -> Result<Option<u32>, StoreError> {
+/// Layout number and sync mark of the marker; `None` if there is no marker that could be ours.
+fn read_marker(store: &Path) -> Result<Option<(u32, Option<SyncMark>)>, StoreError> {
     let path = store.join(MARKER);
     let failed = |error| io_error("reading", &path, error);
     let file = match File::open(&path) {
@@ -183,7 +192,11 @@ fn read_marker(store: &Path) -> Result<Option<u32>, StoreError> {
     let mut octets = Vec::new();
     file.take(MARKER_OCTETS_MAX).read_to_end(&mut octets).map_err(failed)?;
     let text = std::str::from_utf8(&octets).unwrap_or_default();
-    Ok(text.strip_prefix(MARKER_TEXT).and_then(|number| number.trim_end().parse().ok()))
+    let Some(rest) = text.strip_prefix(MARKER_TEXT) else { return Ok(None) };
+    let (number, mark) = rest.trim_end().split_once(MARKER_MARK).unwrap_or((rest.trim_end(), ""));
+    // Written as a mail id is: 32 hexadecimal digits for 16 octets.
+    let mark = MailId::parse(mark).map(|mark| SyncMark(mark.0));
+    Ok(number.parse().ok().map(|number| (number, mark)))
 }
 
 /// Every directory under `keyspaces` has a number for a name; the database panics at another.
@@ -230,12 +243,13 @@ pub fn make_staging(dir: &Path) -> Result<PathBuf, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Io`], [`StoreError::DiskFull`].
-pub fn settle(dir: &Path) -> Result<(), StoreError> {
+pub fn settle(dir: &Path, mark: SyncMark) -> Result<(), StoreError> {
     let staging = dir.join(STAGING);
     let marker = staging.join(MARKER);
     let failed = |error| io_error("writing", &marker, error);
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&marker).map_err(failed)?;
-    file.write_all(format!("{MARKER_TEXT}{LAYOUT}\n").as_bytes()).map_err(failed)?;
+    let text = format!("{MARKER_TEXT}{LAYOUT}{MARKER_MARK}{}\n", MailId(mark.0));
+    file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     sync_directory(&staging).map_err(|error| io_error("syncing", &staging, error))?;
     let store = store_path(dir);

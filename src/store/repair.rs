@@ -1,16 +1,20 @@
 //! Journals checked before the database sees them, and a torn end cut off.
 //!
 //! Only the newest journal can have an end that was never synced: the database syncs a journal before it
-//! begins the next. Damage in an older one is therefore damage, and nothing is cut. In the newest nobody can
-//! tell the unsynced end from a synced part that the disk lost, so the file is copied aside first and what was
-//! cut is reported.
+//! begins the next. Damage in an older one is therefore damage, and nothing is cut. In the newest, the one
+//! thread that writes goes on only when a commit is synced; so a commit with something behind it was synced,
+//! and so was all in front of it. Commits begin with a mark, by which they are found behind damage. Not told
+//! from an unsynced end in this way is only damage with no more than one commit behind it, at the very end:
+//! that is copied aside, cut and reported.
 #![expect(clippy::disallowed_methods, reason = "journals are plain files here")]
 
 use super::StoreError;
-use super::disk::{copy_sparse, end_of_nonzero, sync_directory};
-use super::journal::{Scan, scan};
+use super::disk::{copy_sparse, end_of_nonzero, find_two, sync_directory};
+use super::journal::{MARK_OFFSET, Scan, scan, whole_batch};
+use super::keys::SyncMark;
 use super::place::{OpenMode, io_error, make_directory};
 use std::fs::File;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 /// How a journal file's name ends.
@@ -45,13 +49,18 @@ impl std::fmt::Display for TornTail {
     }
 }
 
-/// Checks the journals in `store`, oldest first. For writing, a torn end of the newest is cut after the file
+/// Checks the journals in `store`, oldest first; `mark` begins its synced batches. For writing, a torn end of the newest is cut after the file
 /// was copied into `torn`; for reading nothing is changed.
 ///
 /// # Errors
 /// [`StoreError::Torn`] for a torn end found for reading; [`StoreError::Damaged`] for anything wrong elsewhere;
 /// [`StoreError::DiskFull`] if the copy does not fit; [`StoreError::Io`].
-pub fn check_journals(store: &Path, torn: &Path, mode: OpenMode) -> Result<Option<TornTail>, StoreError> {
+pub fn check_journals(
+    store: &Path,
+    torn: &Path,
+    mark: SyncMark,
+    mode: OpenMode,
+) -> Result<Option<TornTail>, StoreError> {
     let mut journals = journals_in(store)?;
     let Some((_, newest)) = journals.pop() else { return Ok(None) };
     let mut sequence = None;
@@ -71,6 +80,15 @@ pub fn check_journals(store: &Path, torn: &Path, mode: OpenMode) -> Result<Optio
     let mut found = check(&newest, sequence)?;
     if found.tail_octets == 0 {
         return Ok(None);
+    }
+    if was_synced(&mut found, mark).map_err(|error| io_error("reading", &newest, error))? {
+        let (journal, at) = (newest.display(), found.scan.whole_octets);
+        return Err(StoreError::Damaged(format!(
+            "journal {journal} is not whole after octet {at} ({}), and more was synced behind that: the disk or \
+             the file system lost data; restore the directory from a backup, or copy the journal and give up \
+             all behind the damage with `truncate -s {at} {journal}`",
+            found.scan.stop.reason()
+        )));
     }
     match mode {
         OpenMode::Read => Err(StoreError::Torn(format!(
@@ -99,6 +117,23 @@ fn check(journal: &Path, after: Option<u64>) -> Result<Found, StoreError> {
     let end = end_of_nonzero(&mut file, scan.whole_octets).map_err(failed)?;
     let tail_octets = end.unwrap_or(scan.whole_octets).saturating_sub(scan.whole_octets);
     Ok(Found { file, scan, tail_octets })
+}
+
+/// Whether what follows the last whole batch was synced once. Two commits behind it say so, and one that is
+/// whole and has something behind it.
+fn was_synced(found: &mut Found, mark: SyncMark) -> io::Result<bool> {
+    let Found { file, scan, .. } = found;
+    let first = match find_two(file, scan.whole_octets, &mark.0)? {
+        (Some(_), Some(_)) => return Ok(true),
+        (None, _) => return Ok(false),
+        (Some(first), None) => first,
+    };
+    let start = first.saturating_sub(u64::try_from(MARK_OFFSET).unwrap_or(0));
+    file.seek(io::SeekFrom::Start(start))?;
+    match whole_batch(&*file)? {
+        Some(octets) => Ok(end_of_nonzero(file, start.saturating_add(octets))?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Copies the journal aside, then cuts it. The copy is durable before anything is cut.
@@ -171,7 +206,15 @@ mod tests {
     #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
 
     use super::super::journal::tests::batch;
+    use super::super::keys::{Meta, encode_sync_mark, meta_key};
     use super::*;
+
+    const MARK: SyncMark = SyncMark(*b"sixteen  octets.");
+
+    /// A commit as the store writes it.
+    fn commit(sequence: u64) -> Vec<u8> {
+        batch(sequence, &[(&meta_key(Meta::SyncMark), &encode_sync_mark(MARK)), (b"key", b"value")])
+    }
 
     /// A directory with journals of these contents, and the directory for copies.
     fn journals(contents: &[&[u8]]) -> (tempfile::TempDir, PathBuf, PathBuf) {
@@ -197,22 +240,22 @@ mod tests {
     fn a_torn_end_is_copied_aside_and_cut_once() {
         let (octets, whole) = torn_octets();
         let (_dir, store, torn) = journals(&[&octets]);
-        let tail = check_journals(&store, &torn, OpenMode::Write).unwrap().unwrap();
+        let tail = check_journals(&store, &torn, MARK, OpenMode::Write).unwrap().unwrap();
         assert_eq!(std::fs::read(store.join("9.jnl")).unwrap(), octets[..whole]);
         assert_eq!(std::fs::read(&tail.copy).unwrap(), octets);
         assert_eq!(tail.copy, torn.join("0001-9.jnl"));
         assert_eq!(tail.kept_octets, u64::try_from(whole).unwrap());
         assert_eq!(tail.cut_octets, u64::try_from(octets.len() - whole).unwrap());
-        assert_eq!(check_journals(&store, &torn, OpenMode::Write), Ok(None));
+        assert_eq!(check_journals(&store, &torn, MARK, OpenMode::Write), Ok(None));
     }
 
     #[test]
     fn a_second_torn_end_does_not_replace_the_first_copy() {
         let (octets, _) = torn_octets();
         let (_dir, store, torn) = journals(&[&octets]);
-        check_journals(&store, &torn, OpenMode::Write).unwrap().unwrap();
+        check_journals(&store, &torn, MARK, OpenMode::Write).unwrap().unwrap();
         std::fs::write(store.join("9.jnl"), &octets).unwrap();
-        let tail = check_journals(&store, &torn, OpenMode::Write).unwrap().unwrap();
+        let tail = check_journals(&store, &torn, MARK, OpenMode::Write).unwrap().unwrap();
         assert_eq!(tail.copy, torn.join("0002-9.jnl"));
         assert_eq!(std::fs::read_dir(&torn).unwrap().count(), 2);
     }
@@ -221,7 +264,7 @@ mod tests {
     fn reading_says_torn_and_changes_nothing() {
         let (octets, _) = torn_octets();
         let (_dir, store, torn) = journals(&[&octets]);
-        assert!(matches!(check_journals(&store, &torn, OpenMode::Read), Err(StoreError::Torn(_))));
+        assert!(matches!(check_journals(&store, &torn, MARK, OpenMode::Read), Err(StoreError::Torn(_))));
         assert_eq!(std::fs::read(store.join("9.jnl")).unwrap(), octets);
         assert!(!torn.exists());
     }
@@ -232,7 +275,7 @@ mod tests {
         let newest = batch(7, &[(b"c", b"3")]);
         let (_dir, store, torn) = journals(&[&octets, &newest]);
         for mode in [OpenMode::Write, OpenMode::Read] {
-            assert!(matches!(check_journals(&store, &torn, mode), Err(StoreError::Damaged(_))));
+            assert!(matches!(check_journals(&store, &torn, MARK, mode), Err(StoreError::Damaged(_))));
         }
         assert_eq!(std::fs::read(store.join("9.jnl")).unwrap(), octets);
     }
@@ -244,8 +287,58 @@ mod tests {
         octets.extend_from_slice(&vec![0; batch(2, &[(b"b", b"2")]).len()]);
         octets.extend_from_slice(&batch(3, &[(b"c", b"3")]));
         let (_dir, store, torn) = journals(&[&octets]);
-        let tail = check_journals(&store, &torn, OpenMode::Write).unwrap().unwrap();
+        let tail = check_journals(&store, &torn, MARK, OpenMode::Write).unwrap().unwrap();
         assert_eq!(tail.kept_octets, u64::try_from(whole).unwrap());
+    }
+
+    #[test]
+    fn damage_in_front_of_what_was_synced_later_is_not_cut() {
+        let slice = batch(2, &[(b"b", b"2")]);
+        let cases = [
+            // Where a batch is damaged, the batch, and what stands behind it.
+            (40, slice.clone(), [commit(3), commit(4)].concat()),
+            (40, slice.clone(), [commit(3), batch(4, &[(b"d", b"4")])].concat()),
+            (60, commit(2), commit(3)),
+            (40, commit(2), [commit(3), commit(4)].concat()),
+        ];
+        for (at, mut damaged, behind) in cases {
+            for whole in [true, false] {
+                damaged[at] ^= 1;
+                let mut octets = [commit(1), damaged.clone(), behind.clone()].concat();
+                octets.resize(octets.len() + if whole { 0 } else { 9_000 }, 0);
+                let (_dir, store, torn) = journals(&[&octets]);
+                for mode in [OpenMode::Write, OpenMode::Read] {
+                    let error = check_journals(&store, &torn, MARK, mode).unwrap_err();
+                    assert!(matches!(&error, StoreError::Damaged(_)), "{error}");
+                }
+                assert_eq!(std::fs::read(store.join("9.jnl")).unwrap(), octets);
+                damaged[at] ^= 1;
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_that_nothing_follows_may_never_have_been_synced() {
+        let mut slice = batch(2, &[(b"b", b"2")]);
+        slice[20] ^= 1;
+        let mut torn_commit = commit(3);
+        torn_commit[60] ^= 1;
+        let cases = [
+            [slice.clone(), commit(3)].concat(),
+            [slice, torn_commit.clone()].concat(),
+            [torn_commit, batch(4, &[(b"d", b"4")])].concat(),
+        ];
+        for tail in cases {
+            let (_dir, store, torn) = journals(&[&[commit(1), tail].concat()]);
+            let found = check_journals(&store, &torn, MARK, OpenMode::Write).unwrap().unwrap();
+            assert_eq!(std::fs::read(store.join("9.jnl")).unwrap(), commit(1), "{found}");
+        }
+    }
+
+    #[test]
+    fn the_mark_stands_where_it_is_looked_for() {
+        let octets = commit(7);
+        assert_eq!(octets[MARK_OFFSET..MARK_OFFSET + 16], MARK.0);
     }
 
     #[test]
@@ -253,7 +346,7 @@ mod tests {
         let (_dir, store, torn) = journals(&[&batch(1, &[(b"a", b"1")])]);
         let path = store.join("9.jnl");
         File::options().write(true).open(&path).unwrap().set_len(1 << 36).unwrap();
-        assert_eq!(check_journals(&store, &torn, OpenMode::Read), Ok(None));
+        assert_eq!(check_journals(&store, &torn, MARK, OpenMode::Read), Ok(None));
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 36);
     }
 
@@ -269,7 +362,7 @@ mod tests {
         for name in ["x.jnl", "1.JNL", "-1.jnl"] {
             let (_dir, store, torn) = journals(&[b""]);
             std::fs::write(store.join(name), b"").unwrap();
-            let error = check_journals(&store, &torn, OpenMode::Write).unwrap_err();
+            let error = check_journals(&store, &torn, MARK, OpenMode::Write).unwrap_err();
             assert!(matches!(&error, StoreError::Damaged(what) if what.contains(name)), "{error}");
         }
     }

@@ -8,7 +8,8 @@ use aws_lc_rs::hmac;
 /// values twice; derive children with [`Chance::fork`].
 #[derive(Clone)]
 pub struct Chance {
-    key: hmac::Key,
+    /// The seed and no ready key: that is many times as large, and every idle session has one of these.
+    seed: [u8; 32],
     counter: u64,
 }
 
@@ -16,12 +17,13 @@ impl Chance {
     /// A source whose values depend on `seed` alone.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &seed), counter: 0 }
+        Self { seed, counter: 0 }
     }
 
     /// The next 32 octets.
     pub fn octets(&mut self) -> [u8; 32] {
-        let tag = hmac::sign(&self.key, &self.counter.to_be_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.seed);
+        let tag = hmac::sign(&key, &self.counter.to_be_bytes());
         self.counter = self.counter.wrapping_add(1);
         let mut out = [0; 32];
         for (to, from) in out.iter_mut().zip(tag.as_ref()) {

@@ -1,10 +1,13 @@
 //! What only the inside of the store can show.
 
+use super::database::from_database;
 use super::*;
 use crate::contract::{Commit, Delivery};
 use crate::directory::{Account, AccountState};
 use crate::store::Deliver;
+use crate::store::tests::scratch;
 use crate::types::{ReversePath, UnixTime};
+use ::fjall::LsmError;
 
 const ACCOUNT: AccountId = AccountId(1);
 
@@ -36,7 +39,7 @@ fn uids(store: &FjallStore) -> Vec<u64> {
 
 #[test]
 fn the_uid_of_a_deleted_message_is_not_given_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = store(dir.path());
     store.commit(&[message(1), message(2)]).unwrap();
     store.records.remove(keys::mail_key(ACCOUNT, Uid(2))).unwrap();
@@ -48,7 +51,7 @@ fn the_uid_of_a_deleted_message_is_not_given_again() {
 
 #[test]
 fn a_lost_uid_counter_overwrites_no_message() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = store(dir.path());
     store.commit(&[message(1), message(2)]).unwrap();
     store.records.remove(keys::account_key(Tag::NextUid, ACCOUNT)).unwrap();
@@ -60,7 +63,7 @@ fn a_lost_uid_counter_overwrites_no_message() {
 
 #[test]
 fn a_disk_below_the_floor_refuses_mail_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = store(dir.path());
     store.floor_octets = u64::MAX;
     let mixed = [Operation::Change(vec![Change::RemoveAccount(ACCOUNT)]), message(1)];
@@ -77,7 +80,7 @@ fn a_disk_below_the_floor_refuses_mail_and_nothing_else() {
 
 #[test]
 fn a_damaged_record_is_named_and_does_not_stop_its_account_from_being_emptied() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = store(dir.path());
     store.commit(&[message(1), message(2)]).unwrap();
     store.records.insert(keys::mail_key(ACCOUNT, Uid(1)), b"\x01short").unwrap();
@@ -90,7 +93,7 @@ fn a_damaged_record_is_named_and_does_not_stop_its_account_from_being_emptied() 
 
 #[test]
 fn records_of_a_newer_layout_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = store(dir.path());
     let key = keys::meta_key(Meta::Layout);
     store.records.insert(key, keys::encode_u32(keys::LAYOUT + 1)).unwrap();
@@ -101,7 +104,7 @@ fn records_of_a_newer_layout_are_refused() {
 
 #[test]
 fn a_panic_of_the_database_is_an_error_and_the_store_takes_no_more() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = store(dir.path());
     let error = store.write("testing", || panic!("on purpose")).unwrap_err();
     assert!(matches!(error, StoreError::Poisoned(_)), "{error}");

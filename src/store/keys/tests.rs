@@ -1,5 +1,4 @@
 //! Layouts read back, and damage met.
-#![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
 
 use super::*;
 use crate::directory::AccountState;

@@ -7,7 +7,7 @@ use crate::types::Domain;
 
 #[test]
 fn a_message_comes_back_as_it_was_kept() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1, 2]);
     store.commit(&[message(7, &[1, 2], 0, b"Subject: hi\r\n\r\nbody\r\n")]).unwrap();
@@ -29,7 +29,7 @@ fn a_message_comes_back_as_it_was_kept() {
 
 #[test]
 fn a_list_is_cut_into_pages() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1, 2]);
     let group: Vec<_> = (0..10).map(|number| message(number, &[1, 2], 0, b"x")).collect();
@@ -42,7 +42,7 @@ fn a_list_is_cut_into_pages() {
 
 #[test]
 fn an_empty_body_has_no_slice() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1]);
     store.commit(&[message(1, &[1], 0, b"")]).unwrap();
@@ -52,7 +52,7 @@ fn an_empty_body_has_no_slice() {
 
 #[test]
 fn everything_committed_is_there_after_a_kill() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1]);
@@ -70,7 +70,7 @@ fn everything_committed_is_there_after_a_kill() {
 
 #[test]
 fn a_refused_group_leaves_nothing_behind() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1]);
     let group = [
@@ -88,7 +88,7 @@ fn a_refused_group_leaves_nothing_behind() {
 
 #[test]
 fn uids_ascend_and_are_never_used_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1, 2]);
     store.commit(&[message(1, &[1], 0, b"x"), message(2, &[1, 2], 0, b"x")]).unwrap();
@@ -102,7 +102,7 @@ fn uids_ascend_and_are_never_used_again() {
 
 #[test]
 fn the_directory_comes_back_after_a_kill() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     let name = Domain::parse("example.org").unwrap();
@@ -141,7 +141,7 @@ fn the_directory_comes_back_after_a_kill() {
 
 #[test]
 fn every_store_has_a_secret_of_its_own() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let one = open(&dir.path().join("one"));
     let two = open(&dir.path().join("two"));
     assert_ne!(one.server_key(), two.server_key());
@@ -150,7 +150,7 @@ fn every_store_has_a_secret_of_its_own() {
 
 #[test]
 fn a_body_of_fifty_mebibytes_goes_in_by_slices() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1]);
     let slices = u32::try_from(50 * 1024 * 1024 / limits::BODY_SLICE_OCTETS).unwrap();
@@ -181,7 +181,7 @@ fn a_body_of_fifty_mebibytes_goes_in_by_slices() {
 
 #[test]
 fn a_body_that_was_never_committed_is_gone_after_a_kill() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1]);
@@ -202,7 +202,7 @@ fn a_body_that_was_never_committed_is_gone_after_a_kill() {
 
 #[test]
 fn dropped_slices_leave_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     let many = u32::try_from(limits::DROP_SLICES_PER_BATCH).unwrap();
     for count in [1, many, many + 1] {
@@ -219,7 +219,7 @@ fn dropped_slices_leave_nothing() {
 
 #[test]
 fn slices_out_of_order_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     assert!(matches!(store.put_slice(id(1), 1, b"x"), Err(StoreError::Damaged(_))));
     store.put_slice(id(1), 0, b"x").unwrap();
@@ -229,7 +229,7 @@ fn slices_out_of_order_are_refused() {
 
 #[test]
 fn a_removed_account_takes_only_bodies_that_nobody_else_needs() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1, 2, 3]);
     store.put_slice(id(4), 0, b"large ").unwrap();
@@ -258,7 +258,7 @@ fn a_removed_account_takes_only_bodies_that_nobody_else_needs() {
 
 #[test]
 fn two_copies_of_one_account_hold_a_body_together() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1]);
     store.commit(&[message(1, &[1, 1], 0, b"twice")]).unwrap();
@@ -269,7 +269,7 @@ fn two_copies_of_one_account_hold_a_body_together() {
 
 #[test]
 fn emptying_an_account_goes_on_after_a_kill_in_the_middle() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1, 2]);
@@ -300,7 +300,7 @@ fn emptying_an_account_goes_on_after_a_kill_in_the_middle() {
 
 #[test]
 fn mail_on_its_way_to_a_removed_account_is_not_kept() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let mut store = open(dir.path());
     add_accounts(&mut store, &[1, 2]);
     store.put_slice(id(3), 0, b"large").unwrap();
@@ -325,7 +325,7 @@ fn mail_on_its_way_to_a_removed_account_is_not_kept() {
 
 #[test]
 fn a_store_has_one_owner_at_a_time() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     for mode in [OpenMode::Write, OpenMode::Read] {
         assert_eq!(FjallStore::open(dir.path(), mode).unwrap_err(), StoreError::Locked);
@@ -336,7 +336,7 @@ fn a_store_has_one_owner_at_a_time() {
 
 #[test]
 fn reading_makes_no_store_and_writes_to_none() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let nowhere = dir.path().join("nowhere");
     assert!(matches!(FjallStore::open(&nowhere, OpenMode::Read), Err(StoreError::Layout(_))));
     assert!(!nowhere.exists());
@@ -362,7 +362,7 @@ fn reading_makes_no_store_and_writes_to_none() {
 
 #[test]
 fn a_newer_layout_is_refused_untouched() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     drop(open(dir.path()));
     std::fs::write(dir.path().join("store/layout"), b"gatepost store, layout 2\n").unwrap();
@@ -379,7 +379,7 @@ fn a_foreign_directory_is_left_alone() {
     for (name, octets) in
         [("notes.txt", "mine"), ("version", "FJL\x03"), ("layout", "gatepost store, layout x")]
     {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         std::fs::create_dir(dir.path().join("store")).unwrap();
         std::fs::write(dir.path().join("store").join(name), octets).unwrap();
         let before = snapshot(dir.path());
@@ -388,7 +388,7 @@ fn a_foreign_directory_is_left_alone() {
         }
         assert_eq!(snapshot(dir.path()), before);
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     std::fs::write(dir.path().join("store"), b"a file").unwrap();
     assert!(matches!(FjallStore::open(dir.path(), OpenMode::Write), Err(StoreError::Layout(_))));
 }
@@ -396,7 +396,7 @@ fn a_foreign_directory_is_left_alone() {
 #[test]
 fn a_store_without_its_parts_is_damaged_and_not_made_anew() {
     for part in ["version", "keyspaces", "lock"] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         drop(open(dir.path()));
         let path = dir.path().join("store").join(part);
         if path.is_dir() {
@@ -411,7 +411,7 @@ fn a_store_without_its_parts_is_damaged_and_not_made_anew() {
 
 #[test]
 fn damage_inside_the_database_is_an_error_and_no_panic() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     for entry in std::fs::read_dir(dir.path().join("store/keyspaces")).unwrap() {
         let current = entry.unwrap().path().join("current");
@@ -425,7 +425,7 @@ fn damage_inside_the_database_is_an_error_and_no_panic() {
 
 #[test]
 fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     std::fs::create_dir_all(dir.path().join("store.new/keyspaces/0")).unwrap();
     std::fs::write(dir.path().join("store.new/0.jnl"), b"half").unwrap();
     std::fs::create_dir(dir.path().join("store")).unwrap();
@@ -436,7 +436,7 @@ fn what_a_crash_left_of_a_store_being_made_is_no_obstacle() {
 
 #[test]
 fn something_foreign_where_a_store_would_be_made_is_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     std::fs::create_dir(dir.path().join("store.new")).unwrap();
     std::fs::write(dir.path().join("store.new/thesis.txt"), b"mine").unwrap();
     assert!(matches!(FjallStore::open(dir.path(), OpenMode::Write), Err(StoreError::Layout(_))));
@@ -446,7 +446,7 @@ fn something_foreign_where_a_store_would_be_made_is_left_alone() {
 #[test]
 fn only_the_owner_can_look_into_a_store() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(&dir.path().join("data")));
     for path in ["data", "data/store"] {
         let mode = std::fs::metadata(dir.path().join(path)).unwrap().permissions().mode();
@@ -455,15 +455,32 @@ fn only_the_owner_can_look_into_a_store() {
 }
 
 #[test]
-fn write_buffers_drain_and_intake_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
+fn an_id_is_not_given_again_while_its_mail_has_to_go() {
+    let dir = scratch();
     let mut store = open(dir.path());
+    add_accounts(&mut store, &[1]);
+    let again = [Operation::Change(vec![Change::RemoveAccount(AccountId(1)), add_account(1)])];
+    assert!(matches!(store.commit(&again), Err(StoreError::Damaged(_))));
+    store.commit(&[Operation::Change(vec![Change::RemoveAccount(AccountId(1))])]).unwrap();
+    let again = [Operation::Change(vec![add_account(1)])];
+    assert!(matches!(store.commit(&again), Err(StoreError::Damaged(_))));
+    assert!(!store.is_poisoned());
+}
+
+#[test]
+fn nothing_is_lost_when_the_journal_is_begun_anew_and_write_buffers_drain() {
+    let dir = scratch();
+    let live = dir.path().join("live");
+    let mut store = open(&live);
+    add_accounts(&mut store, &[1]);
     assert!(!store.intake_must_wait());
     let slice = vec![b'x'; limits::BODY_SLICE_OCTETS];
-    for index in 0..200 {
+    let slices = 560;
+    for index in 0..slices {
         store.put_slice(id(1), index, &slice).unwrap();
     }
-    assert!(store.write_buffer_octets() > 0);
+    store.commit(&[message(1, &[1], slices, b"the end")]).unwrap();
+    let copy = dir.path().join("copy");
     let mut rounds = 0;
     while store.intake_must_wait() || store.write_buffer_octets() > limits::STORE_MEMTABLE_OCTETS * 2 {
         rounds += 1;
@@ -471,4 +488,13 @@ fn write_buffers_drain_and_intake_goes_on() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(!store.is_poisoned());
+    assert_ne!(newest_journal(&live).file_name().unwrap(), "0.jnl", "the journal was begun anew");
+    drop(store);
+    copy_directory(&live, &copy);
+    let (after, report) = open_report(&copy);
+    assert_eq!(report, OpenReport::default());
+    assert_eq!(after.slice_count(), usize::try_from(slices).unwrap() + 1);
+    for index in [0, 300, slices - 1] {
+        assert!(after.slice(id(1), index).unwrap() == slice, "{index}");
+    }
 }

@@ -17,6 +17,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// A directory for one test: in memory where there is room, because hundreds of openings sync thousands of
+/// times and a busy disk would make the suite slow; what is tested is the same.
+pub(super) fn scratch() -> tempfile::TempDir {
+    const ROOM_OCTETS: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    let roomy = crate::store::disk::free_octets(memory).is_ok_and(|octets| octets > ROOM_OCTETS);
+    if roomy && let Ok(dir) = tempfile::tempdir_in(memory) { dir } else { tempfile::tempdir().unwrap() }
+}
+
 fn id(number: u64) -> MailId {
     MailId::new(UnixTime(1_000_000), number)
 }

@@ -68,6 +68,7 @@ impl Pair {
             1 => Change::PutDomain(DomainEntry { name, catch_all: Some(AccountId(account)) }),
             2 => Change::RemoveDomain(name),
             3 => Change::PutAlias(Alias { address, members: vec![] }),
+            4 => add_account(account),
             _ => Change::RemoveAlias(address),
         }])
     }
@@ -112,7 +113,7 @@ impl Pair {
 #[test]
 fn both_stores_say_the_same_whatever_is_asked() {
     for seed in 1..=4 {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let disk = open(&dir.path().join("live"));
         let mut pair = Pair {
             memory: MemoryStore::new(disk.server_key()),

@@ -16,7 +16,7 @@ struct Cut {
 }
 
 fn cut() -> Cut {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let live = dir.path().join("live");
     let mut store = open(&live);
     add_accounts(&mut store, &[1]);
@@ -155,6 +155,64 @@ fn reading_a_torn_store_says_so_and_changes_no_file() {
         let before = snapshot(&dir);
         assert!(matches!(FjallStore::open(&dir, OpenMode::Read), Err(StoreError::Torn(_))));
         assert_eq!(snapshot(&dir), before);
+    }
+}
+
+#[test]
+fn damage_in_front_of_a_synced_commit_is_told_and_not_cut() {
+    let cut = cut();
+    let dir = cut.dir.path().join("cut");
+    let path = newest_journal(&dir);
+    let mut chance = Chance::from_seed([11; 32]);
+    // In front of the last commit, which is a little longer than its body.
+    let reach = u64::try_from(cut.synced - 1_100).unwrap();
+    for _ in 0..40 {
+        let at = usize::try_from(chance.below(reach)).unwrap();
+        let mut octets = cut.octets.clone();
+        octets[at] ^= 1 << chance.below(8);
+        // A raised sequence number is seen at the batch after it.
+        if scan(octets.as_slice(), None).unwrap().stop == Stop::EndOfFile {
+            continue;
+        }
+        std::fs::write(&path, &octets).unwrap();
+        for mode in [OpenMode::Write, OpenMode::Read] {
+            let error = FjallStore::open(&dir, mode).unwrap_err();
+            assert!(matches!(&error, StoreError::Damaged(_)), "{at}: {error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), octets);
+        assert!(!dir.join("torn").exists());
+    }
+}
+
+#[test]
+fn a_commit_that_was_being_synced_when_the_power_went_is_torn() {
+    let dir = scratch();
+    let live = dir.path().join("live");
+    let mut store = open(&live);
+    add_accounts(&mut store, &[1]);
+    drop(store);
+    let mut store = open(&live);
+    store.commit(&[message(1, &[1], 0, b"synced")]).unwrap();
+    let kept = contents(&store, 1);
+    let synced = usize::try_from(std::fs::metadata(newest_journal(&live)).unwrap().len()).unwrap();
+    store.put_slice(id(2), 0, &[b's'; 9_000]).unwrap();
+    store.commit(&[message(2, &[1], 1, &[b'e'; 9_000])]).unwrap();
+    copy_directory(&live, &dir.path().join("cut"));
+    let octets = std::fs::read(newest_journal(&dir.path().join("cut"))).unwrap();
+    let cut = Cut { synced, octets, kept, dir };
+    // Its last page is there, one in front of it is not.
+    for page in cut.synced / 4_096 + 1..cut.octets.len() / 4_096 {
+        let copy = cut.dir.path().join("copy");
+        copy_directory(&cut.dir.path().join("cut"), &copy);
+        let mut journal = cut.octets.clone();
+        journal[page * 4_096..(page + 1) * 4_096].fill(0);
+        std::fs::write(newest_journal(&copy), &journal).unwrap();
+        let (store, report) = open_report(&copy);
+        assert!(report.torn.is_some(), "page {page}");
+        assert_eq!(contents(&store, 1), cut.kept, "page {page}");
+        assert_eq!(store.slice_count(), 1, "page {page}");
+        drop(store);
+        std::fs::remove_dir_all(&copy).unwrap();
     }
 }
 

@@ -1,0 +1,451 @@
+//! Plays a dialogue in memory and says where the session differs from what is written.
+
+use super::compare::{Claimed, matches, shown, wire};
+use super::seat::{Around, Seat};
+pub use super::seat::{DurableMessage, Transcript};
+use super::world::World;
+use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
+use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
+use crate::limits::{IDLE_MS, SESSION_MS_MAX};
+use crate::smtp::session::Settings;
+use crate::types::{Chance, Moment, Now, SessionId, UnixTime};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where the monotonic clock of a dialogue begins: not at zero, so that nothing relies on that.
+const BEGIN: Moment = Moment(1_000_000);
+
+/// How the client's octets are cut into reads. Whatever it is, a session has to do the same.
+#[derive(Debug)]
+pub enum Cuts<'c> {
+    /// What is sent in a row arrives at once.
+    Whole,
+    /// In pieces of so many octets, at least one.
+    Every(usize),
+    /// Whole, but for one cut behind so many octets of all that clients send.
+    Behind(usize),
+    /// In pieces of chance.
+    Chance(&'c mut Chance),
+}
+
+/// What came of a dialogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Where it first differs from what is written, or broke a law.
+    pub difference: Option<Difference>,
+    /// What each session said and did, by its number.
+    pub sessions: BTreeMap<u8, Transcript>,
+    /// The messages that became durable, in order.
+    pub messages: Vec<DurableMessage>,
+}
+
+/// A difference between a dialogue and what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The line, from 1; behind the last line for what is missing at the end.
+    pub line: usize,
+    /// What was expected and what came.
+    pub what: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Plays a dialogue.
+#[must_use]
+pub fn play(dialog: &Dialog) -> Report {
+    play_with(dialog, &mut Cuts::Whole)
+}
+
+/// Plays a dialogue with the client's octets cut into pieces of chance.
+#[must_use]
+pub fn play_cut(dialog: &Dialog, chance: &mut Chance) -> Report {
+    play_with(dialog, &mut Cuts::Chance(chance))
+}
+
+/// Plays a dialogue with the client's octets cut as said.
+#[must_use]
+pub fn play_with(dialog: &Dialog, cuts: &mut Cuts<'_>) -> Report {
+    let world = match World::of(dialog) {
+        Ok(world) => world,
+        Err((line, what)) => {
+            let difference = Some(Difference { line, what });
+            return Report { difference, sessions: BTreeMap::new(), messages: Vec::new() };
+        }
+    };
+    let mut player = Player::new(dialog, &world, cuts);
+    let played = player.run();
+    let sessions =
+        player.places.iter().map(|(number, place)| (*number, place.seat.transcript.clone())).collect();
+    let messages = player.messages.clone();
+    let difference = played.and_then(|()| player.afterlife()).err();
+    Report { difference, sessions, messages }
+}
+
+/// A session and how far its dialogue has come.
+struct Place {
+    seat: Seat,
+    /// Replies already matched.
+    matched: usize,
+    /// Lines of a reply whose every line is given, so far.
+    block: Vec<ReplyLine>,
+    /// Whether a `CLOSE:` line said that it ended.
+    end_seen: bool,
+    /// Client octets not yet given to it.
+    waiting: Vec<u8>,
+}
+
+struct Player<'p, 'c> {
+    dialog: &'p Dialog,
+    world: &'p World,
+    cuts: &'p mut Cuts<'c>,
+    settings: Arc<Settings>,
+    now: Moment,
+    places: BTreeMap<u8, Place>,
+    messages: Vec<DurableMessage>,
+    claimed: Claimed,
+    /// Octets all clients sent.
+    sent: usize,
+    line: usize,
+}
+
+type Step = Result<(), Difference>;
+
+impl<'p, 'c> Player<'p, 'c> {
+    fn new(dialog: &'p Dialog, world: &'p World, cuts: &'p mut Cuts<'c>) -> Self {
+        let settings = Settings {
+            hostname: dialog.head.hostname.clone(),
+            message_octets_max: dialog.head.message_octets_max,
+            tls_available: dialog.head.tls_available,
+            idle_ms: IDLE_MS,
+        };
+        Self {
+            dialog,
+            world,
+            cuts,
+            settings: Arc::new(settings),
+            now: BEGIN,
+            places: BTreeMap::new(),
+            messages: Vec::new(),
+            claimed: Claimed::default(),
+            sent: 0,
+            line: 1,
+        }
+    }
+
+    fn around(&self) -> Around<'p> {
+        let unix = self.dialog.head.clock.0.saturating_add(self.now.since_ms(BEGIN) / 1_000);
+        Around { world: self.world, now: Now { moment: self.now, unix: UnixTime(unix) } }
+    }
+
+    fn differs<T>(&self, what: impl Into<String>) -> Result<T, Difference> {
+        Err(Difference { line: self.line, what: what.into() })
+    }
+
+    fn run(&mut self) -> Step {
+        let dialog = self.dialog;
+        let mut speaking = None;
+        for Entry { line, kind } in &dialog.entries {
+            let speaker = match kind {
+                Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => continue,
+                Kind::Session(number, Event::Client(..)) => Some(*number),
+                Kind::Session(..) | Kind::Pass(_) | Kind::Stop | Kind::Message(_) => None,
+            };
+            // What one client says in a row arrives together.
+            if speaker.is_none() || speaker != speaking {
+                self.deliver()?;
+            }
+            speaking = speaker;
+            self.line = *line;
+            match kind {
+                Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => {}
+                Kind::Session(number, event) => self.session(*number, event)?,
+                Kind::Pass(ms) => self.pass(*ms)?,
+                Kind::Stop => self.stop()?,
+                Kind::Message(expected) => self.message(expected)?,
+            }
+        }
+        self.deliver()?;
+        self.line = self.line.saturating_add(1);
+        self.end()
+    }
+
+    /// Takes durable messages over and looks whether a law was broken.
+    fn after_step(&mut self) -> Step {
+        let mut broken = None;
+        for (number, place) in &mut self.places {
+            self.messages.append(&mut place.seat.durable);
+            if let (None, Some(law)) = (&broken, &place.seat.broken_law) {
+                broken = Some(format!("session {number} broke a law: {law}"));
+            }
+        }
+        match broken {
+            Some(what) => self.differs(what),
+            None => Ok(()),
+        }
+    }
+
+    fn place(&mut self, number: u8, event: Option<&Event>) -> &mut Place {
+        let around = self.around();
+        let head = &self.dialog.head;
+        let settings = &self.settings;
+        self.places.entry(number).or_insert_with(|| {
+            let mut seed = [number; 32];
+            for (to, from) in seed.iter_mut().zip(head.seed.to_be_bytes()) {
+                *to = from;
+            }
+            let facts = PeerFacts {
+                session: SessionId(u64::from(number)),
+                address: head.peer,
+                listener: head.listener,
+            };
+            let tls = match (head.listener, event) {
+                (Listener::Submissions, Some(Event::TlsUp(facts))) => Some(facts.clone()),
+                (Listener::Submissions, _) => Some(usual_tls()),
+                (Listener::Smtp | Listener::Submission, _) => None,
+            };
+            Place {
+                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls),
+                matched: 0,
+                block: Vec::new(),
+                end_seen: false,
+                waiting: Vec::new(),
+            }
+        })
+    }
+
+    fn session(&mut self, number: u8, event: &Event) -> Step {
+        let around = self.around();
+        // Where the door begins with a handshake, a first `TLS:` line only says what it came to.
+        let opens = !self.places.contains_key(&number) && self.dialog.head.listener == Listener::Submissions;
+        let place = self.place(number, Some(event));
+        if !place.block.is_empty() && !matches!(event, Event::Reply(_)) {
+            return self.differs("the reply begun above (\"250-\") has no last line");
+        }
+        match event {
+            Event::Client(text, crlf) => {
+                text.expand(&mut place.waiting);
+                if *crlf {
+                    place.waiting.extend_from_slice(b"\r\n");
+                }
+                return Ok(());
+            }
+            Event::Reply(expected) => self.reply(number, expected)?,
+            Event::Replies(count, expected) => {
+                for _ in 0..*count {
+                    self.reply(number, expected)?;
+                }
+            }
+            Event::ReplyHas(_) | Event::ReplyLacks(_) => self.reply_line(number, event)?,
+            Event::Answer(about, given) => place.seat.give(around, *about, given.clone()),
+            Event::TlsUp(_) if opens => {}
+            Event::TlsUp(facts) => {
+                if !place.seat.tls_up(around, facts.clone()) {
+                    return self.differs("no handshake was asked for");
+                }
+            }
+            Event::TlsFailed => {
+                if !place.seat.awaits_handshake() {
+                    return self.differs("no handshake was asked for");
+                }
+                place.seat.cut_off(Cause::TlsFailed);
+            }
+            Event::PeerClosed => place.seat.close_peer(around),
+            Event::Broken => place.seat.cut_off(Cause::Broken),
+            Event::Closed(expected) => self.closed(number, *expected)?,
+        }
+        self.after_step()
+    }
+
+    /// Gives the sessions what their clients said since the last other line.
+    fn deliver(&mut self) -> Step {
+        let numbers: Vec<u8> = self.places.keys().copied().collect();
+        for number in numbers {
+            let around = self.around();
+            let place = self.place(number, None);
+            let octets = std::mem::take(&mut place.waiting);
+            let mut rest = octets.as_slice();
+            while !rest.is_empty() {
+                let size = next_piece(self.cuts, self.sent, rest.len());
+                let (piece, after) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+                self.place(number, None).seat.arrive(around, piece);
+                self.sent = self.sent.saturating_add(piece.len());
+                rest = after;
+            }
+        }
+        self.after_step()
+    }
+
+    /// The next reply must be the expected one.
+    fn reply(&mut self, number: u8, expected: &ReplyLine) -> Step {
+        let place = self.place(number, None);
+        place.block.push(expected.clone());
+        if expected.more {
+            return Ok(());
+        }
+        let block = std::mem::take(&mut place.block);
+        let Some(reply) = place.seat.transcript.replies.get(place.matched).cloned() else {
+            return self.differs(format!("expected {}, and no reply came", shown(&block)));
+        };
+        place.matched = place.matched.saturating_add(1);
+        if matches(&block, &reply) {
+            Ok(())
+        } else {
+            self.differs(format!("expected {}, and this came: {}", shown(&block), wire(&reply)))
+        }
+    }
+
+    fn reply_line(&mut self, number: u8, event: &Event) -> Step {
+        let place = self.place(number, None);
+        let last =
+            place.matched.checked_sub(1).and_then(|index| place.seat.transcript.replies.get(index)).cloned();
+        let Some(reply) = last else { return self.differs("no reply was matched yet") };
+        match event {
+            Event::ReplyHas(text) if !reply.lines.iter().any(|line| line == text) => {
+                self.differs(format!("no line of the reply is \"{text}\": {}", wire(&reply)))
+            }
+            Event::ReplyLacks(text) if reply.lines.iter().any(|line| line.starts_with(text.as_str())) => {
+                self.differs(format!("a line of the reply begins with \"{text}\": {}", wire(&reply)))
+            }
+            Event::Client(..)
+            | Event::Reply(_)
+            | Event::Replies(..)
+            | Event::ReplyHas(_)
+            | Event::ReplyLacks(_)
+            | Event::Answer(..)
+            | Event::TlsUp(_)
+            | Event::TlsFailed
+            | Event::PeerClosed
+            | Event::Broken
+            | Event::Closed(_) => Ok(()),
+        }
+    }
+
+    fn closed(&mut self, number: u8, expected: Cause) -> Step {
+        self.no_reply_left(number)?;
+        let place = self.place(number, None);
+        place.end_seen = true;
+        match place.seat.end() {
+            Some(end) if end == expected => Ok(()),
+            Some(end) => self.differs(format!("the session ended because of {}", end.name())),
+            None => self.differs("the session goes on"),
+        }
+    }
+
+    fn no_reply_left(&mut self, number: u8) -> Step {
+        let place = self.place(number, None);
+        match place.seat.transcript.replies.get(place.matched).cloned() {
+            Some(reply) => self.differs(format!("this reply is not written down: {}", wire(&reply))),
+            None => Ok(()),
+        }
+    }
+
+    /// Time passes; what falls due on the way happens at its moment.
+    fn pass(&mut self, ms: u64) -> Step {
+        let until = self.now.plus_ms(ms);
+        while let Some(at) = self.next_deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.fire()?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        self.places.values().filter_map(|place| place.seat.next_deadline()).min()
+    }
+
+    fn fire(&mut self) -> Step {
+        let around = self.around();
+        for place in self.places.values_mut() {
+            place.seat.fire(around);
+        }
+        self.after_step()
+    }
+
+    fn stop(&mut self) -> Step {
+        let around = self.around();
+        for place in self.places.values_mut() {
+            place.seat.happen(around, contract::Event::Stopping);
+        }
+        self.after_step()
+    }
+
+    fn message(&mut self, expected: &MessageExpected) -> Step {
+        match self.claimed.check(&self.messages, self.world, expected) {
+            Ok(()) => Ok(()),
+            Err(what) => self.differs(what),
+        }
+    }
+
+    /// What was not written down, at the end.
+    fn end(&mut self) -> Step {
+        if let Err(what) = self.claimed.body_is_whole(&self.messages) {
+            return self.differs(what);
+        }
+        let numbers: Vec<u8> = self.places.keys().copied().collect();
+        for number in numbers {
+            self.no_reply_left(number)?;
+            let place = self.place(number, None);
+            if let Some(about) = place.seat.unused_answer() {
+                return self.differs(format!("an \"A: {} …\" line answered no question", about.name()));
+            }
+            let place = self.place(number, None);
+            if let (Some(end), false) = (place.seat.end(), place.end_seen) {
+                return self.differs(format!(
+                    "the session ended because of {}, and no CLOSE: line says so",
+                    end.name()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The law that every session ends when only timers remain. What happens here is not compared.
+    fn afterlife(&mut self) -> Step {
+        let around = self.around();
+        for place in self.places.values_mut() {
+            if place.seat.awaits_handshake() {
+                place.seat.cut_off(Cause::TlsFailed);
+            }
+            place.seat.release(around);
+        }
+        let until = self.now.plus_ms(SESSION_MS_MAX).plus_ms(SESSION_MS_MAX).plus_ms(IDLE_MS);
+        while let Some(at) = self.next_deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.fire()?;
+        }
+        match self.places.iter().find(|(_, place)| place.seat.end().is_none()) {
+            Some((number, _)) => self.differs(format!("session {number} broke a law: no timer ends it")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many octets the next read brings.
+fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
+    match cuts {
+        Cuts::Whole => left,
+        Cuts::Every(octets) => (*octets).max(1),
+        Cuts::Behind(octets) => match octets.checked_sub(sent) {
+            Some(until) if until > 0 => until,
+            Some(_) | None => left,
+        },
+        Cuts::Chance(chance) => {
+            let ceiling = match chance.below(3) {
+                0 => 3,
+                1 => 64,
+                _ => u64::try_from(left).unwrap_or(u64::MAX),
+            };
+            usize::try_from(chance.below(ceiling)).unwrap_or_default().saturating_add(1)
+        }
+    }
+}
+
+/// The handshake of a door that begins with one, where the dialogue says nothing else.
+fn usual_tls() -> TlsFacts {
+    TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".to_owned() }
+}

@@ -1,0 +1,176 @@
+//! The world of a dialogue: its directory, and the answers that follow from it.
+
+use super::{Dialog, Entry, Given, Kind, WorldFact};
+use crate::auth::lookup::{self, LoginLookup};
+use crate::auth::verdict::{LoginVerdict, Refusal, Unavailability};
+use crate::contract::{Answer, CommitAnswer, Question, RoomAnswer};
+use crate::directory::{Account, Alias, Change, Directory, DomainEntry, Target};
+use crate::policy::{recipient, sender};
+use crate::types::{AccountId, Address};
+
+/// What every question is answered from. Passwords stand in the directory as they are typed.
+#[derive(Debug, Clone)]
+pub struct World {
+    directory: Option<Directory>,
+}
+
+impl World {
+    /// The world of a dialogue.
+    ///
+    /// # Errors
+    /// The line of a fact that contradicts another, and how.
+    pub fn of(dialog: &Dialog) -> Result<Self, (usize, String)> {
+        let mut directory = Directory::load([], 1);
+        let mut available = true;
+        let facts = || {
+            dialog.entries.iter().filter_map(|Entry { line, kind }| match kind {
+                Kind::World(fact) => Some((*line, fact)),
+                Kind::Blank
+                | Kind::Comment(_)
+                | Kind::Head(_)
+                | Kind::Session(..)
+                | Kind::Pass(_)
+                | Kind::Stop
+                | Kind::Message(_) => None,
+            })
+        };
+        for (line, fact) in facts() {
+            for change in changes(&directory, fact).map_err(|what| (line, what))? {
+                directory.apply(&change);
+            }
+            available &= *fact != WorldFact::Unavailable;
+        }
+        // A catch-all may stand before its account.
+        for (line, fact) in facts() {
+            if let WorldFact::Domain(name, Some(account)) = fact {
+                let Some(Target::Account(id)) = directory.target(account) else {
+                    return Err((line, format!("no account of this world has the address {account}")));
+                };
+                directory.apply(&Change::PutDomain(DomainEntry { name: name.clone(), catch_all: Some(id) }));
+            }
+        }
+        Ok(Self { directory: available.then_some(directory) })
+    }
+
+    /// The first address of an account.
+    #[must_use]
+    pub fn name_of(&self, id: AccountId) -> String {
+        let account = self.directory.as_ref().and_then(|directory| directory.account(id));
+        let name = account.and_then(|account| account.addresses.first());
+        name.map_or_else(|| format!("account {}", id.0), ToString::to_string)
+    }
+
+    /// What the world answers.
+    #[must_use]
+    pub fn answer(&self, question: &Question) -> Answer {
+        let directory = self.directory.as_ref();
+        match question {
+            Question::Room(_) => Answer::Room(RoomAnswer::Enough),
+            Question::Sender(account, path) => Answer::Sender(sender::look_up(directory, *account, path)),
+            Question::Recipient(path) => Answer::Recipient(recipient::look_up(directory, path)),
+            Question::Login { login, password, authorize_as } => {
+                Answer::Login(self.verdict(login, password.reveal(), authorize_as.as_deref()))
+            }
+            Question::Commit(_) => Answer::Commit(CommitAnswer::Durable),
+        }
+    }
+
+    /// What a line says, if it is an answer to this question; else what the world says.
+    #[must_use]
+    pub fn answer_as_given(&self, question: &Question, given: &Given) -> Answer {
+        match (question, given) {
+            (Question::Room(_), Given::Room(answer)) => Answer::Room(*answer),
+            (Question::Sender(..), Given::Sender(answer)) => Answer::Sender(*answer),
+            (Question::Recipient(_), Given::RecipientUnavailable) => {
+                Answer::Recipient(recipient::RecipientLookup::Unavailable)
+            }
+            (Question::Recipient(_), Given::RecipientAlias(expansion)) => {
+                Answer::Recipient(recipient::RecipientLookup::Alias(expansion.clone()))
+            }
+            (Question::Login { .. }, Given::Login(why)) => Answer::Login(LoginVerdict::Unavailable(*why)),
+            (Question::Commit(_), Given::Commit(answer)) => Answer::Commit(*answer),
+            (
+                Question::Room(_)
+                | Question::Sender(..)
+                | Question::Recipient(_)
+                | Question::Login { .. }
+                | Question::Commit(_),
+                Given::Wait
+                | Given::World
+                | Given::Room(_)
+                | Given::Sender(_)
+                | Given::RecipientUnavailable
+                | Given::RecipientAlias(_)
+                | Given::Login(_)
+                | Given::Commit(_),
+            ) => self.answer(question),
+        }
+    }
+
+    fn verdict(&self, login: &[u8], password: &[u8], authorize_as: Option<&[u8]>) -> LoginVerdict {
+        let right = |expected: &str| expected.as_bytes() == password && same_identity(login, authorize_as);
+        match lookup::look_up(self.directory.as_ref(), login) {
+            LoginLookup::Account(id, expected) if right(&expected) => LoginVerdict::Accepted(id),
+            LoginLookup::DisabledAccount(id, expected) if right(&expected) => LoginVerdict::Disabled(id),
+            LoginLookup::Account(..) | LoginLookup::DisabledAccount(..)
+                if !same_identity(login, authorize_as) =>
+            {
+                LoginVerdict::Refused(Refusal::OtherIdentity)
+            }
+            LoginLookup::Account(..) => LoginVerdict::Refused(Refusal::WrongPassword),
+            LoginLookup::DisabledAccount(..) => {
+                LoginVerdict::Refused(Refusal::WrongPasswordOfDisabledAccount)
+            }
+            LoginLookup::AccountWithoutPassword(_) => LoginVerdict::Refused(Refusal::NoPassword),
+            LoginLookup::Alias => LoginVerdict::Refused(Refusal::Alias),
+            LoginLookup::CatchAll => LoginVerdict::Refused(Refusal::CatchAll),
+            LoginLookup::NoSuchAddress => LoginVerdict::Refused(Refusal::NoSuchAddress),
+            LoginLookup::NoSuchDomain => LoginVerdict::Refused(Refusal::NoSuchDomain),
+            LoginLookup::Malformed => LoginVerdict::Refused(Refusal::Malformed),
+            LoginLookup::Unavailable => LoginVerdict::Unavailable(Unavailability::Directory),
+        }
+    }
+}
+
+/// Whether nobody else is asked for (RFC 4616 section 2): addresses compare by their key.
+fn same_identity(login: &[u8], authorize_as: Option<&[u8]>) -> bool {
+    let Some(other) = authorize_as else { return true };
+    let key = |octets: &[u8]| {
+        let address = std::str::from_utf8(octets).ok()?.parse::<Address>().ok()?;
+        Some(address.key())
+    };
+    login == other || key(login).is_some_and(|one| key(other) == Some(one))
+}
+
+/// What a fact makes of the directory so far.
+fn changes(directory: &Directory, fact: &WorldFact) -> Result<Vec<Change>, String> {
+    let free = |address: &Address| match directory.target(address) {
+        None => Ok(()),
+        Some(Target::Account(_) | Target::Alias) => Err(format!("{address} is taken already")),
+    };
+    Ok(match fact {
+        WorldFact::Domain(name, _) => {
+            if directory.domain(name).is_some() {
+                return Err(format!("{name} is there already"));
+            }
+            vec![Change::PutDomain(DomainEntry { name: name.clone(), catch_all: None })]
+        }
+        WorldFact::Account(fact) => {
+            let mut addresses = vec![fact.name.clone()];
+            addresses.extend(fact.addresses.iter().cloned());
+            addresses.iter().try_for_each(free)?;
+            let id = AccountId(directory.next_account());
+            vec![Change::PutAccount(Account {
+                id,
+                addresses,
+                password: fact.password.clone(),
+                state: fact.state,
+            })]
+        }
+        WorldFact::Alias(address, members) => {
+            free(address)?;
+            vec![Change::PutAlias(Alias { address: address.clone(), members: members.clone() })]
+        }
+        WorldFact::Unavailable => Vec::new(),
+    })
+}
