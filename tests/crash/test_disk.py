@@ -44,7 +44,7 @@ class Model(disk.Disk):
         self.feed(record(SYNC_BEGIN, inode, thread=thread))
         self.feed(record(SYNC_END, inode, thread=thread))
 
-    def outcomes(self, look, tries=400):
+    def outcomes(self, look, tries=250):
         """What `look` finds in so many power cuts."""
         found = set()
         with tempfile.TemporaryDirectory(dir=disk.fast_place()) as directory:
