@@ -9,8 +9,8 @@ promises more, because a server that relies on such a promise is right to.
   with what follows it: its old octets do not come back behind a later size.
 - Names (making, renaming, removing, linking) are safe after an fsync of the directory they are in; of the rest
   the first so many happened, in order, for a random number.
-- `creation="file"`: an fsync of a file also makes the name safe under which it was made (ext4, XFS, btrfs and
-  F2FS do that); never a later rename. `creation="directory"`: it does not.
+- `creation="file"`: an fsync of a file or directory also makes the name safe under which it was made (ext4, XFS,
+  btrfs and F2FS do that); never a later rename. `creation="directory"`: it does not.
 - Modes, owners, times and sockets are not modelled.
 """
 
@@ -179,7 +179,7 @@ class Disk:
         self.creation = creation
         self.root = Directory()
         self.by_inode = {}
-        self.pending = []  # changes of names: (serial, [(directory, name, object or None)], file it makes)
+        self.pending = []  # changes of names: (serial, [(directory, name, object or None)], what it makes)
         self.serial = 0
         if empty:
             self.by_inode[os.stat(root).st_ino] = self.root
@@ -239,7 +239,7 @@ class Disk:
             if place is None:
                 raise Unmodelled("the traced directory itself was made anew")
             made = self.by_inode[record.inode] = Directory()
-            self.rename_or_set([(*place, made)])
+            self.rename_or_set([(*place, made)], makes=made)
         elif kind in (RENAME, LINK):
             self.renamed(kind, *(path.decode() for path in record.payload.split(b"\0")))
         elif kind == UNLINK:
@@ -297,12 +297,14 @@ class Disk:
             covered = thing.begun.pop(record.thread, None)
             if covered is None or record.value != 0:
                 return
+            names = set()
             if isinstance(thing, File):
                 thing.settle(covered)
-                if self.creation == "file":
-                    self.settle_names({serial for serial, _effects, makes in self.pending if makes is thing})
             else:
-                self.settle_names(covered)
+                names = covered
+            if self.creation == "file":
+                names = names | {serial for serial, _effects, makes in self.pending if makes is thing}
+            self.settle_names(names)
         elif isinstance(thing, File):
             if kind == WRITE:
                 thing.change(WRITE, record.at, record.payload)

@@ -13,7 +13,6 @@ import concurrent.futures
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -55,16 +54,8 @@ def kill_one(server, load, victim, chance):
     elif victim == "parent":
         server.kill_parent()
         server.start()
-    else:
-        processes = server.processes()
-        for process in processes:
-            if process.role == victim:
-                process.signal(signal.SIGKILL)
-        found = any(process.role == victim for process in processes)
-        for process in processes:
-            process.close()
-        if not found:
-            return False
+    elif not server.kill_child(victim):
+        return False
     if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
         raise Failed(
             f"{RECOVERY_SECONDS_MAX} seconds after the {victim} was killed no mail is taken; the log ends:\n"

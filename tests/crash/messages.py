@@ -27,10 +27,7 @@ class Attempt:
             account for one in self.recipients for account in ALIASES.get(one, (one,))
         }
         self.is_binary = chance.random() < 0.4
-        self.octets = choose_size(chance, octets_max)
-        if door != "smtp":
-            # Their sender is shared by all, so they carry their number in the body.
-            self.octets = max(self.octets, 100)
+        self.size = choose_size(chance, octets_max)
         self.chunk_seed = chance.random()
         self.seed = seed
         self.outcome = UNSENT
@@ -49,12 +46,12 @@ class Attempt:
     def body(self):
         """What is sent; for DATA before dots are doubled."""
         chance = random.Random(f"body {self.seed} {self.number}")
-        if self.octets == 0:
+        if self.size == 0:
             return b""
         head = f"Subject: message {self.number}\r\nX-Number: {self.number}\r\n\r\n".encode()
         if self.is_binary:
-            return (head + chance.randbytes(self.octets))[: self.octets]
-        text = chance.randbytes(self.octets).translate(None, b"\r\n\0")
+            return (head + chance.randbytes(self.size))[: self.size]
+        text = chance.randbytes(self.size).translate(None, b"\r\n\0")
         width = chance.choice((1, 60, 76, 900))
         if len(text) > 50_000:
             width = max(width, 60)

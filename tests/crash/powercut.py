@@ -29,7 +29,7 @@ import disk
 from kill import set_up
 from load import Load, Refused, Session
 from messages import ACCOUNTS, KEPT, NUMBER, RECIPIENTS, Attempt, judge, judge_content
-from recorder import build_shim, traced_environment
+from recorder import Pace, build_shim, traced_environment
 from server import Failed, Server, free_port_base, give_back_port_base
 
 # Messages compared octet by octet after a cut: the last ones promised before it, and some others.
@@ -76,9 +76,10 @@ class Workload:
     def record(self):
         os.mkdir(self.root, 0o700)
         shim = build_shim(self.directory)
-        environment = traced_environment(shim, self.root, self.trace)
+        pace = Pace(os.path.join(self.directory, "pace"))
+        environment = traced_environment(shim, self.root, self.trace, GATEPOST_TRACE_PACE=pace.path)
         log = os.path.join(self.directory, "log")
-        server = Server(self.args.binary, self.root, free_port_base(), log, environment=environment)
+        server = Server(self.args.binary, self.root, free_port_base(), log, (), environment, pace)
         notes = os.open(self.trace, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         note = lambda **what: disk.note(notes, json.dumps(what).encode())
         try:
@@ -95,8 +96,8 @@ class Workload:
             part = self.args.messages // 4
             self.put(load, part)
             # A server that is killed between messages, and one in the midst of them.
-            self.kill_server(server)
-            self.put(load, part, kill=lambda: self.kill_server(server))
+            server.kill_child("server")
+            self.put(load, part, kill=lambda: server.kill_child("server"))
             server.stop()
             server.start()
             self.put(load, part)
@@ -118,14 +119,6 @@ class Workload:
             load.wait_for_progress(30)
             kill()
         load.wait(300)
-
-    @staticmethod
-    def kill_server(server):
-        processes = server.processes()
-        for process in processes:
-            if process.role == "server":
-                process.signal(9)
-            process.close()
 
     def save(self):
         """What is needed to cut this trace again."""

@@ -80,13 +80,15 @@ class Process:
 class Server:
     """One `gatepost localserve` with its children."""
 
-    def __init__(self, binary, directory, port_base, log_path, settings=(), environment=None):
+    def __init__(self, binary, directory, port_base, log_path, settings=(), environment=None, pace=None):
         self.binary = binary
         self.directory = directory
         self.port_base = port_base
         self.log_path = log_path
         self.settings = list(settings)
         self.environment = environment
+        # Where a kill must not come between a call and its record (recorder.Pace).
+        self.pace = pace
         self.parent = None
 
     def port(self, door):
@@ -147,16 +149,30 @@ class Server:
         """Ends the parent and all of its children at once, without a warning."""
         if self.parent is None:
             return
-        children = self.processes()
-        self.parent.kill()
-        for child in children:
-            child.signal(signal.SIGKILL)
-        self.parent.wait(STOP_SECONDS_MAX)
-        for child in children:
-            if not child.is_gone(STOP_SECONDS_MAX):
-                raise Failed(f"process {child.pid} does not end")
-            child.close()
+        with self.pace.halted() if self.pace else contextlib.nullcontext():
+            children = self.processes()
+            self.parent.kill()
+            for child in children:
+                child.signal(signal.SIGKILL)
+            self.parent.wait(STOP_SECONDS_MAX)
+            for child in children:
+                if not child.is_gone(STOP_SECONDS_MAX):
+                    raise Failed(f"process {child.pid} does not end")
+                child.close()
         self.forget()
+
+    def kill_child(self, role):
+        """Ends one child without a warning; whether there was one."""
+        found = False
+        with self.pace.halted() if self.pace else contextlib.nullcontext():
+            for process in self.processes():
+                if process.role == role:
+                    found = True
+                    process.signal(signal.SIGKILL)
+                    if not process.is_gone(STOP_SECONDS_MAX):
+                        raise Failed(f"process {process.pid} does not end")
+                process.close()
+        return found
 
     def kill_parent(self):
         """Ends the parent alone; its children must notice and leave by themselves."""

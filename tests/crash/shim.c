@@ -18,6 +18,8 @@
  *   GATEPOST_TRACE_NOSYNC  if 1, fsync, fdatasync, sync_file_range, sync and syncfs succeed and do nothing: a
  *                          program that forgets to sync, to show that the harness notices
  *
+ *   GATEPOST_TRACE_PACE    optional: a file of eight octets, see struct pace
+ *
  * Order. A change is recorded after it happened and before its caller goes on; a sync is recorded when it
  * begins and when it has ended. Records are single appends to one file, so their order is one order for all
  * threads and processes. A sync covers what was recorded before its beginning. A change racing with a sync of
@@ -39,6 +41,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -48,9 +51,6 @@
 
 #ifndef SYS_openat2
 #define SYS_openat2 437
-#endif
-#ifndef __O_TMPFILE
-#define __O_TMPFILE 020000000
 #endif
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1
@@ -63,8 +63,10 @@
 /* Octets of the instruction: the kernel reports the address after it. */
 #define GATE_AFTER (GATE_LOW + 2u)
 
+/* What O_TMPFILE has beside O_DIRECTORY. */
+#define NAMELESS 020000000
 /* An open that can change something, or whose writes are synced by themselves. */
-#define OPEN_CHANGES (O_CREAT | O_TRUNC | __O_TMPFILE | O_DSYNC | (O_SYNC & ~O_DSYNC))
+#define OPEN_CHANGES (O_CREAT | O_TRUNC | NAMELESS | O_DSYNC | (O_SYNC & ~O_DSYNC))
 
 #define PATH_OCTETS 4096
 #define PIECES_MAX 1000
@@ -94,6 +96,16 @@ struct record {
     uint32_t process, thread;
 };
 
+/*
+ * Shared with the harness, so that it can kill a traced process between a call and its record without tearing
+ * them apart: it sets `halt`, waits until nobody is under way, and kills.
+ */
+struct pace {
+    volatile uint32_t halt;
+    uint32_t under_way;
+};
+
+static struct pace *pace;
 static char traced[PATH_OCTETS];
 static size_t traced_octets;
 static dev_t traced_device;
@@ -239,7 +251,7 @@ static long do_open(long number, int dir, const char *path, long flags, long mod
         return fd;
     if (flags & (O_DSYNC | (O_SYNC & ~O_DSYNC)) && (flags & O_ACCMODE) != O_RDONLY)
         unsupported(number, full);
-    if (flags & (O_CREAT | O_TRUNC | (__O_TMPFILE)))
+    if (flags & (O_CREAT | O_TRUNC | NAMELESS))
         append_text(&record, full, NULL);
     return fd;
 }
@@ -468,6 +480,23 @@ static long dispatch(long number, const long *a)
     }
 }
 
+static void enter(void)
+{
+    const struct timespec while_halted = {.tv_nsec = 1000000};
+    for (;;) {
+        __atomic_add_fetch(&pace->under_way, 1, __ATOMIC_SEQ_CST);
+        if (!pace->halt)
+            return;
+        __atomic_sub_fetch(&pace->under_way, 1, __ATOMIC_SEQ_CST);
+        call2(SYS_nanosleep, &while_halted, NULL);
+    }
+}
+
+static void leave(void)
+{
+    __atomic_sub_fetch(&pace->under_way, 1, __ATOMIC_SEQ_CST);
+}
+
 static void trapped(int signal, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -481,7 +510,22 @@ static void trapped(int signal, siginfo_t *info, void *context)
     }
     const long arguments[6] = {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
                                registers[REG_R10], registers[REG_R8],  registers[REG_R9]};
+    if (pace != NULL)
+        enter();
     registers[REG_RAX] = dispatch(info->si_syscall, arguments);
+    if (pace != NULL)
+        leave();
+}
+
+static struct pace *map_pace(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    void *shared = fd < 0 ? MAP_FAILED
+                          : (void *)call(SYS_mmap, 0, sizeof(struct pace), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if ((uintptr_t)shared > (uintptr_t)-4096)
+        give_up("GATEPOST_TRACE_PACE cannot be used");
+    close(fd);
+    return shared;
 }
 
 static void make_gate(void)
@@ -565,6 +609,7 @@ __attribute__((constructor)) static void begin(void)
     const char *dir = getenv("GATEPOST_TRACE_DIR");
     const char *file = getenv("GATEPOST_TRACE_FILE");
     const char *nosync = getenv("GATEPOST_TRACE_NOSYNC");
+    const char *paced = getenv("GATEPOST_TRACE_PACE");
     struct sigaction action = {.sa_sigaction = trapped, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
     struct stat stat;
     make_gate();
@@ -584,6 +629,8 @@ __attribute__((constructor)) static void begin(void)
     trace = (int)call4(SYS_openat, AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (trace < 0)
         give_up("GATEPOST_TRACE_FILE cannot be opened");
+    if (paced != NULL)
+        pace = map_pace(paced);
     if (!is_filtered())
         make_filter();
 }

@@ -180,6 +180,14 @@ class Names(unittest.TestCase):
         strict.sync(2)
         self.assertEqual(strict.outcomes(names), {(), ("f",)})
 
+    def test_a_new_directory_is_safe_after_a_sync_of_itself_unless_one_is_strict(self):
+        for creation, expected in (("file", {("d",)}), ("directory", {(), ("d",)})):
+            model = Model(ROOT, creation)
+            model.feed(record(MAKE_DIR, 2, payload=path("d")))
+            model.make("d/f", 3)
+            model.sync(2)
+            self.assertEqual(model.outcomes(names), expected)
+
     def test_a_rename_is_not_safe_after_a_sync_of_the_file(self):
         self.model.make("f", 2)
         self.model.feed(record(RENAME, payload=path("f", "g")))
@@ -219,9 +227,9 @@ class Names(unittest.TestCase):
         self.assertEqual(self.model.outcomes(content("f")), {b"new"})
 
     def test_what_is_in_a_directory_goes_with_it(self):
+        self.model = Model(ROOT, creation="directory")
         self.model.feed(record(MAKE_DIR, 2, payload=path("d")))
         self.model.make("d/f", 3)
-        self.model.sync(3)
         self.model.sync(2)
         self.assertEqual(self.model.outcomes(names), {(), ("d",)})
         self.model.sync(1)
