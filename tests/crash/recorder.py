@@ -26,19 +26,31 @@ def build_shim(directory):
 
 
 class Pace:
-    """Stops traced programs between a call and the next, so that a kill tears no call from its record."""
+    """Holds of traced programs: stops them between two calls, or makes their calls fail."""
 
     SECONDS_MAX = 60
+    OCTETS = 12
+    WRITES, SYNCS = 1, 2
 
     def __init__(self, path):
         self.path = path
         with open(path, "w+b") as file:
-            file.write(bytes(8))
+            file.write(bytes(self.OCTETS))
             file.flush()
-            self.shared = mmap.mmap(file.fileno(), 8)
+            self.shared = mmap.mmap(file.fileno(), self.OCTETS)
+
+    @contextlib.contextmanager
+    def failing(self, what):
+        """Writes meet a full disk, or syncs an error, meanwhile."""
+        struct.pack_into("=I", self.shared, 8, what)
+        try:
+            yield
+        finally:
+            struct.pack_into("=I", self.shared, 8, 0)
 
     @contextlib.contextmanager
     def halted(self):
+        """Nobody is in a call meanwhile: a kill tears no call from its record."""
         struct.pack_into("=I", self.shared, 0, 1)
         deadline = time.monotonic() + self.SECONDS_MAX
         try:

@@ -145,6 +145,15 @@ class Server:
                     found.append(process)
         return found
 
+    def child(self, role):
+        """The number of the child with this role; None if there is none just now."""
+        found = None
+        for process in self.processes():
+            if process.role == role:
+                found = process.pid
+            process.close()
+        return found
+
     def kill(self):
         """Ends the parent and all of its children at once, without a warning."""
         if self.parent is None:

@@ -18,7 +18,7 @@
  *   GATEPOST_TRACE_NOSYNC  if 1, fsync, fdatasync, sync_file_range, sync and syncfs succeed and do nothing: a
  *                          program that forgets to sync, to show that the harness notices
  *
- *   GATEPOST_TRACE_PACE    optional: a file of eight octets, see struct pace
+ *   GATEPOST_TRACE_PACE    optional: a file of 12 octets, see struct pace
  *
  * Order. A change is recorded after it happened and before its caller goes on; a sync is recorded when it
  * begins and when it has ended. Records are single appends to one file, so their order is one order for all
@@ -97,13 +97,17 @@ struct record {
 };
 
 /*
- * Shared with the harness, so that it can kill a traced process between a call and its record without tearing
- * them apart: it sets `halt`, waits until nobody is under way, and kills.
+ * Shared with the harness. To kill a traced process without tearing a call from its record, it sets `halt`, waits
+ * until nobody is under way, and kills. With `fail` it makes calls on files of that file system fail, though there
+ * is space and the disk is sound.
  */
 struct pace {
     volatile uint32_t halt;
     uint32_t under_way;
+    volatile uint32_t fail;
 };
+
+enum { FAIL_WRITES = 1, FAIL_SYNCS = 2 };
 
 static struct pace *pace;
 static char traced[PATH_OCTETS];
@@ -193,6 +197,13 @@ static int identify(struct record *record, int fd, struct stat *stat)
     record->device = stat->st_dev;
     record->inode = stat->st_ino;
     return stat->st_dev == traced_device && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode));
+}
+
+static int must_fail(uint32_t what, int fd)
+{
+    struct record record = {0};
+    struct stat stat;
+    return pace != NULL && (pace->fail & what) && identify(&record, fd, &stat);
 }
 
 static int is_ours(const char *path)
@@ -409,6 +420,24 @@ static long dispatch(long number, const long *a)
 {
     struct iovec piece;
     long done;
+    switch (number) {
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwrite64:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+    case SYS_fallocate:
+        if (must_fail(FAIL_WRITES, (int)a[0]))
+            return -ENOSPC;
+        break;
+    case SYS_fsync:
+    case SYS_fdatasync:
+        if (must_fail(FAIL_SYNCS, (int)a[0]))
+            return -EIO;
+        break;
+    default:
+        break;
+    }
     switch (number) {
     case SYS_open:
         return do_open(number, AT_FDCWD, (const char *)a[0], a[1], a[2]);

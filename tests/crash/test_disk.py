@@ -11,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 import unittest
 
 import disk
 from disk import ALLOCATE, LINK, MAKE_DIR, OPEN, RENAME, SIZE, SYNC_BEGIN, SYNC_END, UNLINK, WRITE, Record
-from recorder import build_shim, traced_environment
+from recorder import Pace, build_shim, traced_environment
 
 ROOT = "/nowhere"
 
@@ -414,6 +415,39 @@ class Recorder(unittest.TestCase):
         done = self.run_traced("import os\ntry: os.rename(root + '/no', root + '/f')\nexcept FileNotFoundError: print('not found')")
         self.assertEqual((done.stdout, done.stderr), ("not found\n", ""))
         self.assertEqual(self.records(), [])
+
+    def test_writes_and_syncs_fail_while_told_to(self):
+        pace = Pace(os.path.join(os.path.dirname(self.trace), "pace"))
+        program = """
+            import os
+            fd = os.open(root + "/f", os.O_CREAT | os.O_RDWR)
+            for one in (lambda: os.write(fd, b"x"), lambda: os.pwrite(fd, b"x", 9), lambda: os.fsync(fd)):
+                try: print(one())
+                except OSError as error: print(error.errno)
+        """
+        for what, expected in ((0, "1 1 None"), (pace.WRITES, "28 28 None"), (pace.SYNCS, "1 1 5")):
+            with pace.failing(what):
+                done = self.run_traced(program, GATEPOST_TRACE_PACE=pace.path)
+            self.assertEqual((done.stdout.split(), done.stderr), (expected.split(), ""))
+
+    def test_a_halted_program_does_nothing_until_it_may_go_on(self):
+        pace = Pace(os.path.join(os.path.dirname(self.trace), "pace"))
+        environment = traced_environment(self.shim, self.root, self.trace, GATEPOST_TRACE_PACE=pace.path)
+        program = f"import os\nwhile True: os.close(os.open({self.root!r} + '/f', os.O_CREAT | os.O_TRUNC))"
+        child = subprocess.Popen([sys.executable, "-c", program], env=environment)
+        try:
+            while not os.path.exists(self.trace) or os.path.getsize(self.trace) < 10_000:
+                time.sleep(0.01)
+            with pace.halted():
+                size = os.path.getsize(self.trace)
+                time.sleep(0.1)
+                self.assertEqual(os.path.getsize(self.trace), size)
+                child.kill()
+                child.wait()
+            self.assertEqual(os.path.getsize(self.trace), size)
+        finally:
+            child.kill()
+            child.wait()
 
     def test_a_recorder_that_cannot_record_ends_the_program(self):
         done = self.run_traced("import os; os.close(os.open(root + '/f', os.O_CREAT)); print('on')", GATEPOST_TRACE_FILE="/dev/full")
