@@ -43,10 +43,14 @@ pub mod control;
 pub mod dialog;
 pub mod directory;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limits;
 pub mod mail;
 pub mod policy;
 pub mod server;
+#[doc(hidden)]
+pub mod sim;
 pub mod smtp;
 pub mod store;
 pub mod telemetry;

@@ -106,7 +106,7 @@ pub const LINGER_MS: u64 = 2_000;
 /// Wait after an accept that failed for a lack of something, before the next.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Descriptors that are none of a connection's: the store's files, listeners, the poll.
-pub const DESCRIPTORS_RESERVED: u64 = 512;
+pub const DESCRIPTORS_RESERVED: u64 = 256;
 /// Silence of the command line on the administrator's socket after which its place is free again.
 pub const CONTROL_IDLE_MS: u64 = 60_000;
 /// Connections to the administrator's socket.
@@ -263,7 +263,7 @@ pub const DISK_RESERVE_OCTETS_CEILING: u64 = 1_024 * 1_024 * MIB;
 /// Octets of block cache.
 pub const STORE_CACHE_OCTETS: u64 = 8 * MIB;
 /// Octets of one memtable.
-pub const STORE_MEMTABLE_OCTETS: u64 = 8 * MIB;
+pub const STORE_MEMTABLE_OCTETS: u64 = 4 * MIB;
 /// Octets of journals that trigger a flush.
 pub const STORE_JOURNAL_OCTETS: u64 = 64 * MIB;
 const _: () = assert!(STORE_JOURNAL_OCTETS >= 64 * MIB, "the database takes no less");
@@ -306,6 +306,14 @@ pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
 pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
 /// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
 pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets of one quoted value in a log line, escapes included.
+pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// The time a log budget is for.
+pub const LOG_MINUTE_MS: u64 = 60_000;
+/// Sources of suppressed lines that are told apart.
+pub const LOG_WORST_ADDRESSES: usize = 64;
+/// Sources of suppressed lines that are named when a minute is over.
+pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
 
 // ---- Dialogue files ----
 
@@ -317,11 +325,25 @@ pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 pub const DIALOG_SESSIONS_MAX: u8 = 9;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
-/// Octets of one quoted value in a log line, escapes included.
-pub const LOG_TEXT_OCTETS_MAX: usize = 224;
-/// The time a log budget is for.
-pub const LOG_MINUTE_MS: u64 = 60_000;
-/// Sources of suppressed lines that are told apart.
-pub const LOG_WORST_ADDRESSES: usize = 64;
-/// Sources of suppressed lines that are named when a minute is over.
-pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
+
+// ---- The sum ----
+
+/// Octets one connection can hold at the most, its envelope not counted: input not used, replies not taken
+/// with those of one more step, a line, and what rustls buffers in both directions.
+pub const CONNECTION_OCTETS_MAX: usize = 2 * 1024
+    + READ_OCTETS_PER_TURN
+    + OUTPUT_HIGH_OCTETS
+    + ACTIONS_PER_STEP_MAX * 512
+    + AUTH_LINE_OCTETS_MAX
+    + 4 * 18 * 1024;
+/// Octets one copy takes in an envelope: a recipient and what belongs to it. An envelope names no account
+/// twice, so it has no more of them than there are accounts.
+pub const DELIVERY_OCTETS_MAX: usize = PATH_OCTETS_MAX + 64;
+/// Octets that all connections share: bodies, what waits for the disk, the store, the log.
+pub const SHARED_OCTETS_MAX: u64 = BODY_MEMORY_TOTAL_OCTETS_MAX as u64
+    + SPOOL_WAITING_TOTAL_OCTETS_MAX as u64
+    + GROUP_OCTETS_MAX as u64
+    + STORE_CACHE_OCTETS
+    + STORE_WRITE_BUFFER_OCTETS_MAX
+    + LOG_QUEUE_OCTETS_MAX as u64
+    + (CONTROL_CONNECTIONS_MAX * (CONTROL_REQUEST_OCTETS_MAX + 2 * BODY_SLICE_OCTETS)) as u64;

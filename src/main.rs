@@ -1,5 +1,5 @@
 //! The front door: arguments in, exit code out.
 
 fn main() -> std::process::ExitCode {
-    gatepost::cli::run(std::env::args_os())
+    gatepost::cli::main()
 }

@@ -22,7 +22,7 @@ const EVERY_PLACE_OCTETS: usize = 600;
 /// Dialogues with more client octets than this are not sent octet by octet, since each play is long.
 const LONG_OCTETS: usize = 100_000;
 /// Octets that a long dialogue may send in all its plays cut by chance.
-const PLAYED_OCTETS: usize = 500_000;
+const PLAYED_OCTETS: usize = 250_000;
 
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
@@ -62,42 +62,48 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "telemetry",
         ],
     ),
+    ("sim", &["auth", "contract", "directory", "policy", "smtp", "store", "telemetry"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
 
-/// Doors to the world, and the files (by the beginning of their path in `src/`) that may have them. Names are
-/// looked for in code, not in comments; a test module may open any door.
+/// Files of the store that touch the disk; the rest of it is pure.
+const STORE_DOORS: [&str; 4] = ["store/fjall", "store/disk", "store/place", "store/repair"];
+
+/// Doors to the world, and the files (by the beginning of their path in `src/`) that may have them. `store`
+/// stands for [`STORE_DOORS`]. Names are looked for in code, not in comments; a test module may open any door.
 const DOORS: [(&str, &[&str]); 21] = [
     ("mio::", &["server/"]),
     ("signal_hook", &["server/"]),
     ("rustls::", &["server/", "cli/"]),
     ("rcgen::", &["cli/", "server/"]),
-    ("fjall::", &["store/fjall"]),
-    ("rustix::", &["server/", "cli/", "store/fjall"]),
+    ("fjall::", &["store"]),
+    ("rustix::", &["server/", "cli/", "store"]),
     ("lexopt", &["cli/"]),
     ("env_logger", &["server/", "cli/"]),
     ("argon2::", &["server/hash_worker", "cli/"]),
     ("std::net::Tcp", &["server/", "cli/"]),
     ("std::net::Udp", &["server/"]),
     ("std::os::unix::net", &["server/", "cli/"]),
-    ("std::fs", &["server/", "cli/", "store/fjall"]),
+    ("std::fs", &["server/", "cli/", "store"]),
     ("std::process", &["server/", "cli/", "main.rs"]),
-    ("std::env", &["server/", "cli/"]),
-    ("std::thread", &["server/", "cli/", "store/fjall"]),
+    ("std::env", &["server/", "cli/", "main.rs"]),
+    ("std::thread", &["server/", "cli/", "store"]),
     ("std::io::std", &["server/", "cli/"]),
-    ("std::time::Instant", &["server/", "cli/", "store/fjall"]),
-    ("std::time::SystemTime", &["server/", "cli/", "store/fjall"]),
-    ("aws_lc_rs::rand", &["server/", "cli/", "store/fjall"]),
-    ("RandomState", &["server/"]),
+    ("std::time::Instant", &["server/", "cli/", "store"]),
+    ("std::time::SystemTime", &["server/", "cli/", "store"]),
+    ("aws_lc_rs::rand", &["server/", "cli/", "store"]),
+    ("std::collections::hash_map::RandomState", &["server/"]),
 ];
 
-/// Lines of a file in `src/`, beyond which it is no longer read in one go.
+/// Lines of a file in `src/`, its test module not counted, beyond which it is no longer read in one go.
 const FILE_LINES_MAX: usize = 600;
+/// Files that are longer already, and how long they may be until they are divided. This list only shrinks.
+const LONG_FILES: [(&str, usize); 0] = [];
 /// Words that mean something was left undone.
 const LEFT_UNDONE: [&str; 7] = ["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX", "HACK"];
 /// Beginnings of paths that exist on one machine only.
-const MACHINE_PATHS: [&str; 6] = ["/home/", "/Users/", "/tmp/", "/work/", "/root/", "C:\\"];
+const MACHINE_PATHS: [&str; 5] = ["/home/", "/Users/", "/tmp/", "/work/", "/root/"];
 
 /// A source file: its path in `src/`, and its text.
 struct Source {
@@ -219,15 +225,17 @@ fn wrong_rooms(source: &Source) -> Vec<String> {
 }
 
 fn wrong_doors(source: &Source) -> Vec<String> {
+    let lines: Vec<&str> = code(source).into_iter().map(|(_, text)| text).collect();
+    let text = lines.join("\n");
     let mut complaints = Vec::new();
-    for (line, text) in code(source) {
-        for (door, holders) in DOORS {
-            let holds = holders.iter().any(|holder| source.path.starts_with(holder));
-            let named = text.match_indices(door).any(|(at, _)| {
-                // `tokio_mio::` is another word, and so is `SomeRandomState`.
-                !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-            });
-            if named && !holds {
+    for (at, path) in paths_named(&text) {
+        for (door, holders) in DOORS.iter().filter(|(door, _)| path.starts_with(door)) {
+            let opens = |holder: &&str| match *holder {
+                "store" => STORE_DOORS.iter().any(|file| source.path.starts_with(file)),
+                other => source.path.starts_with(other),
+            };
+            if !holders.iter().any(opens) {
+                let line = text[..at].matches('\n').count() + 1;
                 complaints.push(format!(
                     "{}:{line}: only {} may name {door}",
                     source.path,
@@ -239,12 +247,52 @@ fn wrong_doors(source: &Source) -> Vec<String> {
     complaints
 }
 
-fn too_long(source: &Source) -> Vec<String> {
-    let lines = source.text.lines().count();
-    if lines <= FILE_LINES_MAX {
-        return Vec::new();
+/// Every path that a text names from its root, groups written out: `std::{fs, io::Write}` is `std::fs` and
+/// `std::io::Write`.
+fn paths_named(text: &str) -> Vec<(usize, String)> {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(start) = text[from..].find(|c: char| c.is_alphabetic() || c == '_').map(|at| from + at) {
+        let end = text[start..].find(|c: char| !part_of_word(c)).map_or(text.len(), |at| start + at);
+        let word = &text[start..end];
+        // `use` of a group: the members count as if they were written out.
+        match (word.ends_with("::"), text[end..].strip_prefix('{')) {
+            (true, Some(group)) => {
+                found.extend(written_out(word, group).into_iter().map(|path| (start, path)))
+            }
+            _ => found.push((start, word.to_owned())),
+        }
+        from = end.max(start + 1);
     }
-    vec![format!("{}: {lines} lines are more than {FILE_LINES_MAX}: divide it", source.path)]
+    found
+}
+
+/// The members of a group behind a prefix, groups within it written out too.
+fn written_out(prefix: &str, group: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for member in members(group).into_iter().map(str::trim) {
+        match member.split_once('{') {
+            Some((inner, rest)) => found.extend(written_out(&format!("{prefix}{inner}"), rest)),
+            None => found.push(format!("{prefix}{member}")),
+        }
+    }
+    found
+}
+
+fn too_long(source: &Source) -> Vec<String> {
+    let lines = code(source).len();
+    let known = LONG_FILES.iter().find(|(path, _)| *path == source.path).map(|(_, lines)| *lines);
+    match known {
+        Some(_) if lines <= FILE_LINES_MAX => {
+            vec![format!("{}: take it off the list of this test", source.path)]
+        }
+        Some(most) if lines > most => vec![format!("{}: {lines} lines: divide it", source.path)],
+        None if lines > FILE_LINES_MAX => {
+            vec![format!("{}: {lines} lines are more than {FILE_LINES_MAX}: divide it", source.path)]
+        }
+        Some(_) | None => Vec::new(),
+    }
 }
 
 fn left_undone(source: &Source) -> Vec<String> {
@@ -257,9 +305,11 @@ fn left_undone(source: &Source) -> Vec<String> {
     complaints
 }
 
+/// In code and comments; a test may make paths up.
 fn machine_paths(source: &Source) -> Vec<String> {
+    let lines = code(source).len();
     let mut complaints = Vec::new();
-    for (at, line) in source.text.lines().enumerate() {
+    for (at, line) in source.text.lines().take(lines).enumerate() {
         for path in MACHINE_PATHS.iter().filter(|path| line.contains(*path)) {
             complaints.push(format!("{}:{}: a path of one machine: {path}", source.path, at + 1));
         }
@@ -412,6 +462,37 @@ fn every_dependency_has_its_reason() {
     assert!(seen > 10, "the dependencies were not found");
 }
 
+/// A promise in SECURITY.md names the tests that can break it; they must exist.
+#[test]
+fn every_test_named_in_the_papers_exists() {
+    let mut files = Vec::new();
+    walk(&root().join("src"), "rs", &mut files);
+    walk(&root().join("tests"), "rs", &mut files);
+    let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let paper = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut seen = 0;
+    // What stands in backticks is every second part.
+    for name in paper.split('`').skip(1).step_by(2) {
+        if name.contains('/') {
+            assert!(root().join(name).exists(), "SECURITY.md: there is no {name}");
+        } else if name.matches('_').count() >= 3 {
+            assert!(code.contains(&format!("fn {name}()")), "SECURITY.md: there is no test {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "the names were not found");
+}
+
+/// No paper and no script names a path of one machine.
+#[test]
+fn no_paper_names_a_path_of_one_machine() {
+    for file in ["README.md", "SECURITY.md", "CHANGELOG.md", ".ci/run", "Cargo.toml", "tests/smoke.py"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let found = MACHINE_PATHS.iter().find(|path| text.contains(*path));
+        assert_eq!(found, None, "{file}");
+    }
+}
+
 fn planted(path: &str, text: &str) -> Source {
     Source { path: path.into(), text: text.into() }
 }
@@ -419,7 +500,7 @@ fn planted(path: &str, text: &str) -> Source {
 /// Each rule finds what it is for. A rule that finds nothing in a planted violation would find nothing at all.
 #[test]
 fn every_rule_finds_a_planted_violation() {
-    let rules: [(&str, Rule, Source); 13] = [
+    let rules: [(&str, Rule, Source); 15] = [
         ("room", wrong_rooms, planted("frame/x.rs", "//! X.\nuse crate::store::Store;\n")),
         ("room in a group", wrong_rooms, planted("frame/x.rs", "use crate::{types::Domain, smtp};\n")),
         (
@@ -430,6 +511,12 @@ fn every_rule_finds_a_planted_violation() {
         ("room in a path", wrong_rooms, planted("mail/x.rs", "fn f() { crate::server::turn::run() }\n")),
         ("unknown room", wrong_rooms, planted("attic/x.rs", "//! X.\n")),
         ("door", wrong_doors, planted("smtp/x.rs", "use std::time::Instant;\n")),
+        (
+            "door in a group",
+            wrong_doors,
+            planted("smtp/x.rs", "use std::{\n    fmt,\n    io::{self, stdin},\n};\n"),
+        ),
+        ("door of the store", wrong_doors, planted("store/keys.rs", "use std::fs::File;\n")),
         ("door in a path", wrong_doors, planted("store/keys.rs", "fn f(k: fjall::Keyspace) {}\n")),
         ("length", too_long, planted("x.rs", &"\n".repeat(FILE_LINES_MAX + 1))),
         ("undone", left_undone, planted("x.rs", "// TODO: later\n")),
@@ -451,7 +538,7 @@ fn every_rule_finds_a_planted_violation() {
 #[test]
 fn no_rule_complains_of_what_is_in_order() {
     let text = "//! Not crate::store, and not std::fs.\n#[expect(clippy::x, reason = \"y\")]\n\
-        use crate::types::Domain; // std::fs\nuse crate::limits;\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
+        use crate::types::Domain; // std::fs\nuse crate::limits;\nuse crate::frame::fjall::X;\nuse std::{fmt, net::IpAddr};\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
     let source = planted("frame/x.rs", text);
     for rule in [wrong_rooms, wrong_doors, too_long, left_undone, machine_paths, undocumented_modules] {
         assert_eq!(rule(&source), Vec::<String>::new());

@@ -7,6 +7,7 @@ use crate::config::{self, Key, Problem, Written};
 use crate::limits::{CONFIG_OCTETS_MAX, PEM_OCTETS_MAX};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A whole file as text, if it is one and not larger than `max` octets.
@@ -56,13 +57,15 @@ pub fn told(file: &Path, problems: &[Problem]) -> Failure {
     Failure::Told(Exit::Config, problems.iter().map(|problem| problem.sentence(&file)).collect())
 }
 
-/// What the files of a configuration hold.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What the files of a configuration hold; a key in it, so it cannot be printed.
+#[derive(Default)]
 pub struct Pem {
     /// Contents of the certificate file.
     pub certificate: Option<String>,
     /// Contents of the key file.
     pub key: Option<String>,
+    /// What works and should not stay so, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Looks at what a configuration names: the data directory, certificate and key.
@@ -84,7 +87,10 @@ pub fn look_at(config: &Config, written: &Written) -> Result<Pem, Vec<Problem>> 
             Err(what) => problem(Key::TlsCertificate, what),
         }
         match read_pem(&tls.key, &["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]) {
-            Ok(text) => pem.key = Some(text),
+            Ok(text) => {
+                pem.key = Some(text);
+                pem.warnings.extend(warn_of_open_key(&tls.key));
+            }
             Err(what) => problem(Key::TlsKey, what),
         }
     }
@@ -109,6 +115,12 @@ fn look_at_data_dir(dir: &Path) -> Result<(), String> {
         }
         Err(error) => Err(format!("cannot look at {shown}: {}", reason(&error))),
     }
+}
+
+/// A key that every user of the machine can read is no secret.
+fn warn_of_open_key(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o004 != 0).then(|| format!("everybody can read the key {0}: `chmod o= {0}`", path.display()))
 }
 
 fn read_pem(path: &Path, labels: &[&str]) -> Result<String, String> {

@@ -10,6 +10,7 @@ pub mod direct;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod first_start;
 pub mod identity;
 pub mod list;
 pub mod localserve;
@@ -21,11 +22,18 @@ pub mod remote;
 pub mod serve;
 pub mod spec;
 
+use crate::server;
 use arguments::{Command, DataCommand, Place};
 use failure::Failure;
 use place::Begin;
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
 
 /// Runs a command line; the first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -41,10 +49,11 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::LocalServe { dir, port_base, settings } => {
             return localserve::localserve(&dir, port_base, &settings);
         }
+        Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
-        Command::ServeChild => return Ok(crate::server::start::run()),
-        Command::HashWorkerChild => return Ok(crate::server::hash_worker::run()),
+        Command::ServeChild => return Ok(server::start::run()),
+        Command::HashWorkerChild => return Ok(server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::files::{self, Pem};
-use super::output::write_out;
+use super::output::{tell, write_out};
 use crate::config::checked::Config;
 use crate::server::parent::{self, Start};
 use std::path::Path;
@@ -30,5 +30,8 @@ pub fn check(file: &Path, settings: &[String]) -> Result<(), Failure> {
 fn read(file: &Path, settings: &[String]) -> Result<(Config, Pem), Failure> {
     let (config, written) = files::read_config(file, settings)?;
     let pem = files::look_at(&config, &written).map_err(|problems| files::told(file, &problems))?;
+    for warning in &pem.warnings {
+        tell(&format!("warning: {warning}"));
+    }
     Ok((config, pem))
 }

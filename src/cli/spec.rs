@@ -27,6 +27,7 @@ pub enum Verb {
     AddressExplain,
     MailList,
     MailShow,
+    LocalServePrepare,
     ServeChild,
     HashWorkerChild,
 }
@@ -164,14 +165,14 @@ pub const SPECS: &[Spec] = &[
     spec(
         Verb::LocalServe,
         &["localserve"],
-        "",
+        "[--dir DIR] [--port-base 1000]",
         (0, 0),
         &[Opt::Dir, Opt::PortBase, Opt::Set],
         "try it: a server on 127.0.0.1 with the account me@localhost",
         "Data, a self-signed certificate and the first password are kept in DIR (./gatepost-local). A DIR that is\n\
          there already is used as it is. Prints ports, password and lines to try it when it is ready.",
     ),
-    spec(Verb::Serve, &["serve"], "", (0, 0), &[Opt::Config, Opt::Set], "run the server", ""),
+    spec(Verb::Serve, &["serve"], "--config FILE", (0, 0), &[Opt::Config, Opt::Set], "run the server", ""),
     spec(
         Verb::ConfigCheck,
         &["config", "check"],
@@ -298,8 +299,9 @@ pub const SPECS: &[Spec] = &[
     ),
 ];
 
-/// What the parent starts; not for people.
+/// What other processes of ours start; not for people.
 pub const HIDDEN: &[Spec] = &[
+    spec(Verb::LocalServePrepare, &["localserve-prepare"], "", (0, 0), &[Opt::Dir], "", ""),
     spec(Verb::ServeChild, &["serve-child"], "", (0, 0), &[], "", ""),
     spec(Verb::HashWorkerChild, &["hash-worker-child"], "", (0, 0), &[], "", ""),
 ];
@@ -322,6 +324,10 @@ impl Spec {
         let mut out = format!("{}\n\n{}.\n", self.line(), sentence(self.about));
         if !self.more.is_empty() {
             let _ = writeln!(out, "{}", self.more);
+        }
+        if matches!(self.verb, Verb::Serve | Verb::ConfigCheck) {
+            out.push_str("\nA configuration file with every key and its default:\n\n");
+            out.push_str(&crate::config::keys::reference());
         }
         out.push_str("\nOptions:\n");
         for opt in self.options {

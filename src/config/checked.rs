@@ -163,9 +163,15 @@ impl Check<'_> {
             self.missing(Key::Hostname);
             return None;
         };
-        match Domain::parse(&text.value) {
-            Ok(domain) => Some(domain),
-            Err(why) => {
+        // A last label of digits alone is the end of an IP address (RFC 3696 section 2).
+        let is_number = |domain: &Domain| {
+            let last = domain.as_str().rsplit('.').next().unwrap_or_default();
+            last.bytes().all(|octet| octet.is_ascii_digit())
+        };
+        match Domain::parse(&text.value).map_err(|why| why.to_string()) {
+            Ok(domain) if !is_number(&domain) => Some(domain),
+            wrong @ (Ok(_) | Err(_)) => {
+                let why = wrong.err().unwrap_or_else(|| "it is a number or an IP address".to_owned());
                 let what = format!(
                     "{:?} is not a host name: {why}; write the name that the server is known by in DNS, \
                      such as \"mail.example.org\"",

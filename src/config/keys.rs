@@ -117,6 +117,24 @@ impl Key {
         }
     }
 
+    /// What it is for.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Hostname => "the name of the server in DNS",
+            Self::DataDir => "everything is kept here; a relative path starts at this file",
+            Self::TlsCertificate => "PEM, the chain, leaf first",
+            Self::TlsKey => "PEM",
+            Self::MessageOctets => "the largest message",
+            Self::Connections => "all listeners together",
+            Self::ConnectionsPerHost => "from one IPv4 address or IPv6 /64",
+            Self::ConnectionsPerNet => "from one IPv4 /24 or IPv6 /56",
+            Self::DiskReserveOctets => "disk that stays free",
+            Self::IdleSeconds => "silence before a session is closed",
+            Self::StopGraceSeconds => "for running transactions when the server stops",
+        }
+    }
+
     /// The names allowed in the section a dotted name is in, for whoever wrote another.
     #[must_use]
     pub fn names_beside(name: &str) -> String {
@@ -141,6 +159,45 @@ impl Key {
         names.join(", ")
     }
 }
+
+/// A configuration file with every key, its default and its range: what help shows.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = String::new();
+    let mut section = "";
+    for key in Key::ALL {
+        let (in_section, name) = key.name().rsplit_once('.').unwrap_or(("", key.name()));
+        if in_section != section {
+            if in_section == "limits" {
+                out.push_str(LISTENERS);
+            }
+            out.push_str(&format!("\n[{in_section}]\n"));
+            section = in_section;
+        }
+        let value = match key.kind() {
+            Kind::Text(example) => format!("\"{example}\""),
+            Kind::Number { default, .. } => default.to_string(),
+        };
+        let range = match key.kind() {
+            Kind::Text(_) => String::new(),
+            Kind::Number { min, max, .. } => format!("; from {min} to {max}"),
+        };
+        let line = format!("{name} = {value}");
+        out.push_str(&format!("{line:<48} # {}{range}\n", key.about()));
+    }
+    out
+}
+
+/// The listeners of a server as RFC 8314 wants it.
+const LISTENERS: &str = "\n[[listener]]                                     # at least one\n\
+                         kind = \"smtp\"                                    # mail from others\n\
+                         address = \"0.0.0.0:25\"                           # and \"[::]:25\" for IPv6\n\
+                         \n[[listener]]\n\
+                         kind = \"submission\"                              # mail of users, STARTTLS and login\n\
+                         address = \"0.0.0.0:587\"\n\
+                         \n[[listener]]\n\
+                         kind = \"submissions\"                             # the same, TLS from the first octet\n\
+                         address = \"0.0.0.0:465\"\n";
 
 fn connections(min: usize, default: usize) -> Kind {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

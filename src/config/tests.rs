@@ -27,7 +27,7 @@ idle-seconds = 60
 "#;
 
 fn bases() -> Bases {
-    Bases { file: PathBuf::from("/etc/gatepost"), working: PathBuf::from("/home/admin") }
+    Bases { file: PathBuf::from("/etc/gatepost"), working: PathBuf::from("/srv/admin") }
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -147,6 +147,33 @@ fn a_value_of_the_wrong_type_says_what_is_wanted() {
 }
 
 #[test]
+fn an_ip_address_is_no_host_name() {
+    for bad in ["192.0.2.1", "25", "::1", "[::1]", "mail.example.org.", ""] {
+        starts_and_mentions(
+            &set_problem(&format!("hostname={bad}")),
+            "--set: hostname: ",
+            &["mail.example.org"],
+        );
+    }
+    for good in ["localhost", "mx1.example.org", "1.example.org", "münchen.example"] {
+        with(&[&format!("hostname={good}")]).unwrap();
+    }
+}
+
+#[test]
+fn the_reference_is_a_file_that_can_be_used() {
+    let text = super::keys::reference();
+    let (config, written) = super::read(&text, &[], &bases()).unwrap();
+    assert_eq!(config.listeners.len(), 3);
+    for key in Key::ALL {
+        assert_ne!(written.origin(key), Origin::Nowhere, "{}", key.name());
+        if let Kind::Number { default, .. } = key.kind() {
+            assert_eq!(written.numbers[&key].value, i128::from(default), "{}", key.name());
+        }
+    }
+}
+
+#[test]
 fn every_number_is_held_to_its_range() {
     for key in Key::ALL {
         let Kind::Number { min, max, default } = key.kind() else { continue };
@@ -228,13 +255,13 @@ fn a_setting_wins_over_the_file_and_needs_no_quotes() {
     let config = with(&["hostname=other.example", "limits.idle-seconds=30", "tls.key=\"k.pem\""]).unwrap();
     assert_eq!(config.hostname.as_str(), "other.example");
     assert_eq!(config.idle_ms, 30_000);
-    assert_eq!(config.tls.unwrap().key, PathBuf::from("/home/admin/k.pem"), "from the working directory");
+    assert_eq!(config.tls.unwrap().key, PathBuf::from("/srv/admin/k.pem"), "from the working directory");
 }
 
 #[test]
 fn a_setting_that_looks_like_another_type_stands_for_itself_where_a_string_is_wanted() {
-    assert_eq!(with(&["data-dir=2026"]).unwrap().data_dir, PathBuf::from("/home/admin/2026"));
-    assert_eq!(with(&["data-dir=a=b"]).unwrap().data_dir, PathBuf::from("/home/admin/a=b"));
+    assert_eq!(with(&["data-dir=2026"]).unwrap().data_dir, PathBuf::from("/srv/admin/2026"));
+    assert_eq!(with(&["data-dir=a=b"]).unwrap().data_dir, PathBuf::from("/srv/admin/a=b"));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// The separator between a user and a detail: `user+detail@domain` is `user@domain`'s (RFC 5233).
 pub const DETAIL_SEPARATOR: char = '+';
 
+/// The number of the first account a store ever has.
+pub const FIRST_ACCOUNT: u32 = 1;
+
 /// A domain served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainEntry {
@@ -81,9 +84,6 @@ pub enum Change {
     /// Remove an alias.
     RemoveAlias(Address),
 }
-
-/// The id of the first account there ever is.
-pub const FIRST_ACCOUNT: u32 = 1;
 
 /// All of it, with the index that lookups use.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Where a recipient leads. No relay for strangers: what is not ours is [`RecipientLookup::NotOurDomain`].
 
-use crate::directory::{AccountState, Directory, Target, is_role};
+use crate::directory::{AccountState, Directory, DomainEntry, Target, is_role};
 use crate::limits::{ALIAS_DEPTH_MAX, ALIAS_EXPANSION_MAX};
-use crate::types::{AccountId, Address, AddressKey, ForwardPath};
+use crate::types::{AccountId, Address, AddressKey, ForwardPath, LocalPart};
 use std::collections::BTreeSet;
 
 /// What a recipient turned out to be.
@@ -43,7 +43,7 @@ pub enum Expansion {
 pub fn look_up(directory: Option<&Directory>, path: &ForwardPath) -> RecipientLookup {
     let Some(directory) = directory else { return RecipientLookup::Unavailable };
     let mailbox = match path {
-        ForwardPath::Postmaster => return role(directory),
+        ForwardPath::Postmaster => return bare_postmaster(directory),
         ForwardPath::Mailbox(mailbox) => mailbox,
     };
     let Some(address) = mailbox.address() else { return RecipientLookup::NotOurDomain };
@@ -81,6 +81,16 @@ fn account(directory: &Directory, id: AccountId) -> RecipientLookup {
         Some(AccountState::Suspended) => RecipientLookup::SuspendedAccount(id),
         None => RecipientLookup::NoSuchAddress,
     }
+}
+
+/// `<postmaster>` without a domain is the postmaster of the first domain that names one, else the default.
+fn bare_postmaster(directory: &Directory) -> RecipientLookup {
+    let named = |domain: &DomainEntry| {
+        let local = LocalPart::new("postmaster").ok()?;
+        let address = Address { local, domain: domain.name.clone() };
+        directory.target(&address).map(|_| look_up_address(directory, &address))
+    };
+    directory.domains().find_map(named).unwrap_or_else(|| role(directory))
 }
 
 /// `postmaster` and `abuse` lead to the oldest account that takes mail, unless an address or alias says

@@ -1,89 +1,21 @@
 //! One connection: a wire, a session, and what ties them.
 //!
 //! Everything in here concerns this connection alone, so the wall of the loop can be drawn around it: if it
-//! panics, nothing shared is half changed. What touches others is handed out as [`Deed`]s.
+//! panics, nothing shared is half changed. What touches others is handed out as [`Deed`]s. `session_side` has
+//! what is done for the session, this file what is done for the wire.
+
+mod session_side;
 
 use super::bodies::Body;
+use super::desk::{Deed, Desk};
 use super::timers::{Deadline, Deadlines};
 use super::tls;
 use super::wire::{Arrived, Wire};
-use crate::contract::{
-    Action, Actions, Answer, Cause, Commit, Event, Listener, PeerFacts, Question, RoomAnswer, Ticket, Timer,
-};
-use crate::directory::Directory;
+use crate::contract::{Actions, Answer, Cause, Event, Listener, PeerFacts, Timer};
 use crate::limits::{HANDSHAKE_MS_MAX, LINGER_MS};
-use crate::policy::{recipient, sender};
 use crate::smtp::session::Session;
-use crate::telemetry::note::Note;
-use crate::types::{Enhanced, Moment, Now, Reply, Secret};
+use crate::types::{Enhanced, Moment, Now, Reply};
 use mio::net::TcpStream;
-use rustls::ServerConfig;
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-/// How much can be kept, as far as the loop knows.
-#[derive(Debug, Clone, Copy)]
-pub struct Room {
-    /// Octets free on the disk, less what is already being kept.
-    pub free_octets: u64,
-    /// Octets that stay free.
-    pub reserve_octets: u64,
-    /// Whether the store asks for no new mail.
-    pub store_is_behind: bool,
-}
-
-impl Room {
-    /// Whether a message of so many octets can be taken.
-    #[must_use]
-    pub fn answer(self, octets: u64) -> RoomAnswer {
-        if self.store_is_behind {
-            RoomAnswer::Unavailable
-        } else if self.free_octets < self.reserve_octets.saturating_add(octets) {
-            RoomAnswer::DiskFull
-        } else {
-            RoomAnswer::Enough
-        }
-    }
-}
-
-/// What a connection may look at and not change.
-#[derive(Debug)]
-pub struct Desk<'a> {
-    /// The time of this turn.
-    pub now: Now,
-    /// Who is who.
-    pub directory: &'a Directory,
-    /// How much can be kept.
-    pub room: Room,
-    /// How handshakes are made, if there is a certificate.
-    pub tls: Option<&'a Arc<ServerConfig>>,
-    /// Whether all spools together wait for too many octets to be written.
-    pub spools_are_behind: bool,
-}
-
-/// What a connection wants done that concerns more than itself.
-#[derive(Debug)]
-pub enum Deed {
-    /// Octets of the body.
-    Keep(Vec<u8>),
-    /// Drop the body.
-    Forget,
-    /// Make the body durable.
-    Commit(Ticket, Box<Commit>),
-    /// Check a password.
-    Login {
-        /// Names the question.
-        ticket: Ticket,
-        /// As sent.
-        login: Vec<u8>,
-        /// As sent.
-        password: Secret,
-        /// As sent.
-        authorize_as: Option<Vec<u8>>,
-    },
-    /// Count and log.
-    Note(Note),
-}
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,7 +306,7 @@ impl Connection {
         let mut actions = Actions::new();
         let session = &mut self.session;
         let taken = self.wire.with_plaintext(|octets| {
-            planted_panic(octets);
+            session_side::planted_panic(octets);
             session.step(desk.now, Event::Bytes(octets), &mut actions)
         })?;
         self.carry_out(actions, desk, deeds);
@@ -452,88 +384,6 @@ impl Connection {
         used
     }
 
-    // ---- The session ----
-
-    fn step(&mut self, event: Event<'_>, desk: &Desk<'_>, deeds: &mut Vec<Deed>) -> usize {
-        if let Event::Bytes(octets) = &event {
-            planted_panic(octets);
-        }
-        let mut actions = Actions::new();
-        let taken = self.session.step(desk.now, event, &mut actions);
-        self.carry_out(actions, desk, deeds);
-        taken
-    }
-
-    /// Carries out what the session wants, and answers at once what can be answered from memory.
-    fn carry_out(&mut self, mut actions: Actions, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
-        let mut answers = VecDeque::new();
-        loop {
-            for action in actions.take() {
-                if let Some(answer) = self.carry_out_one(action, desk, deeds) {
-                    answers.push_back(answer);
-                }
-            }
-            let Some((ticket, answer)) = answers.pop_front() else { return };
-            self.session.step(desk.now, Event::Answered(ticket, answer), &mut actions);
-        }
-    }
-
-    fn carry_out_one(
-        &mut self,
-        action: Action,
-        desk: &Desk<'_>,
-        deeds: &mut Vec<Deed>,
-    ) -> Option<(Ticket, Answer)> {
-        match action {
-            Action::Say(reply) => reply.encode(self.wire.output_mut()),
-            Action::Ask(ticket, question) => return self.ask(ticket, question, desk, deeds),
-            Action::Keep(octets) => deeds.push(Deed::Keep(octets)),
-            Action::Forget => deeds.push(Deed::Forget),
-            Action::StartTls => self.state = State::TlsWanted,
-            Action::Arm(timer, at) => self.deadlines.arm(Deadline::Session(timer), at),
-            Action::Note(note) => self.note(note, deeds),
-            Action::Close(_) => self.begin_close(desk.now),
-        }
-        None
-    }
-
-    fn ask(
-        &mut self,
-        ticket: Ticket,
-        question: Question,
-        desk: &Desk<'_>,
-        deeds: &mut Vec<Deed>,
-    ) -> Option<(Ticket, Answer)> {
-        match question {
-            Question::Room(octets) => Some((ticket, Answer::Room(desk.room.answer(octets)))),
-            Question::Sender(account, path) => {
-                Some((ticket, Answer::Sender(sender::look_up(Some(desk.directory), account, &path))))
-            }
-            Question::Recipient(path) => {
-                Some((ticket, Answer::Recipient(recipient::look_up(Some(desk.directory), &path))))
-            }
-            Question::Login { login, password, authorize_as } => {
-                deeds.push(Deed::Login { ticket, login, password, authorize_as });
-                None
-            }
-            Question::Commit(commit) => {
-                self.committing = true;
-                deeds.push(Deed::Commit(ticket, commit));
-                None
-            }
-        }
-    }
-
-    fn note(&mut self, note: Note, deeds: &mut Vec<Deed>) {
-        if let Note::Closed { .. } = &note {
-            if self.noted_end {
-                return;
-            }
-            self.noted_end = true;
-        }
-        deeds.push(Deed::Note(note));
-    }
-
     // ---- The end ----
 
     fn begin_close(&mut self, now: Now) {
@@ -591,22 +441,5 @@ impl Connection {
     }
 }
 
-/// Lets tests see that a panic inside the wall stays inside.
 #[cfg(test)]
-fn planted_panic(octets: &[u8]) {
-    assert!(!octets.starts_with(b"PANIC NOW\r\n"), "planted by a test");
-}
-
-#[cfg(not(test))]
-fn planted_panic(_: &[u8]) {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_connection_is_small() {
-        let octets = size_of::<Connection>();
-        assert!(octets < 1_024, "{octets} octets, {} of them the session", size_of::<Session>());
-    }
-}
+mod tests;

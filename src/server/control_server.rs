@@ -4,22 +4,21 @@
 //! planned against the directory as it is, made durable, applied, answered.
 #![expect(clippy::disallowed_methods, reason = "the socket is a file")]
 
+use super::control_client::{Busy, Client, Show};
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
 use crate::control::{MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Change, Directory, Target};
-use crate::limits::{
-    CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, CONTROL_REQUEST_OCTETS_MAX, LIST_ROWS_PER_PAGE,
-};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, MailId, Moment};
+use crate::types::{AccountId, Address, Moment};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -32,46 +31,6 @@ pub struct Office<'a> {
     pub directory: &'a mut Directory,
     /// Where it is kept.
     pub store: &'a mut StoreLink,
-}
-
-/// What a client waits for.
-#[derive(Debug)]
-enum Busy {
-    /// Its next request.
-    No,
-    /// Its change.
-    Change,
-    /// A page of so many messages.
-    List(usize),
-    /// A message.
-    Find,
-    /// The slices of a message.
-    Show(Show),
-}
-
-/// A message on its way to a client.
-#[derive(Debug)]
-struct Show {
-    body: MailId,
-    next: u32,
-    slices: u32,
-    octets_left: u64,
-    asked: bool,
-}
-
-#[derive(Debug)]
-struct Client {
-    stream: UnixStream,
-    input: Vec<u8>,
-    output: Vec<u8>,
-    sent: usize,
-    readable: bool,
-    writable: bool,
-    ended: bool,
-    /// It is to be dropped once everything is sent.
-    last: bool,
-    busy: Busy,
-    active: Moment,
 }
 
 /// A change the store is making durable.
@@ -97,8 +56,6 @@ pub struct ControlServer {
     changing: Option<Changing>,
 }
 
-/// Octets read from a client at once.
-const READ_OCTETS: usize = 8 * 1024;
 /// Longest path of a Unix socket (unix(7), `sun_path` less its NUL).
 const SOCKET_PATH_OCTETS_MAX: usize = 107;
 
@@ -462,91 +419,6 @@ impl Drop for ControlServer {
 
 /// Tokens that clients share; more than there can be clients at once.
 const TOKENS: usize = CONTROL_CONNECTIONS_MAX * 4;
-
-impl Client {
-    fn waits_for_peer(&self) -> bool {
-        match &self.busy {
-            Busy::No => true,
-            Busy::Show(show) => !show.asked,
-            Busy::Change | Busy::List(_) | Busy::Find => false,
-        }
-    }
-
-    fn say(&mut self, response: &Response) {
-        match serde_json::to_vec(response) {
-            Ok(mut line) => {
-                self.output.append(&mut line);
-                self.output.push(b'\n');
-            }
-            // Nothing in a response can fail to be written; if it does, the client sees the connection end.
-            Err(_) => self.last = true,
-        }
-    }
-
-    /// Says it, and is free for the next request.
-    fn answer(&mut self, response: &Response) {
-        self.say(response);
-        self.busy = Busy::No;
-    }
-
-    fn refuse(&mut self, refusal: Refusal, why: String) {
-        self.answer(&Response::Refused(refusal, why));
-    }
-
-    /// The next request, reading as far as is needed for it.
-    fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut looked = 0;
-        loop {
-            let fresh = self.input.get(looked..).unwrap_or_default();
-            if let Some(end) = memchr::memchr(b'\n', fresh) {
-                let end = looked.saturating_add(end);
-                let rest = self.input.get(end.saturating_add(1)..).unwrap_or_default().to_vec();
-                let mut line = std::mem::replace(&mut self.input, rest);
-                line.truncate(end);
-                return Ok(Some(line));
-            }
-            looked = self.input.len();
-            if looked > CONTROL_REQUEST_OCTETS_MAX {
-                self.refuse(Refusal::Data, "the command is longer than the server takes".into());
-                self.last = true;
-                self.input = Vec::new();
-                return Ok(None);
-            }
-            if !self.readable || self.ended {
-                return Ok(None);
-            }
-            let mut piece = [0; READ_OCTETS];
-            match self.stream.read(&mut piece) {
-                Ok(0) => self.ended = true,
-                Ok(count) => self.input.extend_from_slice(piece.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        while self.writable {
-            let rest = self.output.get(self.sent..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
-            }
-            match self.stream.write(rest) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => self.sent = self.sent.saturating_add(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.sent >= self.output.len() {
-            self.output = Vec::new();
-            self.sent = 0;
-        }
-        Ok(())
-    }
-}
 
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))

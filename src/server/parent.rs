@@ -203,7 +203,7 @@ impl<A: FnOnce()> Parent<A> {
             // Dropping the parent ends the children. 128 and the number is what a shell would say.
             return Some(u8::try_from(signal.as_raw().saturating_add(128)).unwrap_or(TEMPORARY));
         }
-        log::info!("{}", Line::new("stopping").finish());
+        log::info!("{}", Line::new("stop-requested").finish());
         self.stopping = Some(now.plus_ms(self.stop_grace_ms).plus_ms(STOP_EXTRA_MS));
         let Some(server) = &mut self.server else { return Some(0) };
         let told = server.channel.as_ref().is_some_and(|channel| channel.send(&ToServer::Stop).is_ok());
@@ -243,6 +243,7 @@ impl<A: FnOnce()> Parent<A> {
                 self.server = Some(server);
                 self.worker_due = now;
             }
+            // The system has no process or memory to give: that passes, so it is tried for ever.
             Err(error) => {
                 let next = match self.server_restarts.ended(now) {
                     Decision::Start(next) | Decision::TooOften(next) => next,
@@ -299,15 +300,17 @@ impl<A: FnOnce()> Parent<A> {
 
     // ---- Watching ----
 
-    /// The nearest moment at which something must be done.
+    /// The nearest moment at which something must be done. While the server leaves, nothing is started and
+    /// its silence does not count: there is one deadline.
     fn next_deadline(&self) -> Moment {
-        let stop = self.stopping;
-        let server = match &self.server {
-            Some(server) => Some(server.heartbeat.deadline()),
-            None => Some(self.server_due),
-        };
-        let worker = (self.server.is_some() && self.worker.is_none()).then_some(self.worker_due);
-        [stop, server, worker].into_iter().flatten().min().unwrap_or_default()
+        if let Some(until) = self.stopping {
+            return until;
+        }
+        match &self.server {
+            None => self.server_due,
+            Some(server) if self.worker.is_none() => server.heartbeat.deadline().min(self.worker_due),
+            Some(server) => server.heartbeat.deadline(),
+        }
     }
 
     /// Takes in what the server says.

@@ -2,7 +2,8 @@
 //! brings them answers, and lets them go.
 
 use super::bodies::Body;
-use super::connection::{Connection, Deed};
+use super::connection::Connection;
+use super::desk::Deed;
 use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;

@@ -8,7 +8,11 @@ use super::store_thread::{self, Opened, Opener, StoreThread, WakerSlot};
 use super::tls;
 use super::turn::{Ending, Loop, Parts};
 use crate::config::checked::Config;
-use crate::limits::{DESCRIPTORS_RESERVED, HEARTBEAT_MS, STORE_OPEN_MS_MAX};
+use crate::directory::Directory;
+use crate::limits::{
+    ARGON2_MEMORY_KIB, CONNECTION_OCTETS_MAX, DELIVERIES_PER_MESSAGE_MAX, DELIVERY_OCTETS_MAX,
+    DESCRIPTORS_RESERVED, HEARTBEAT_MS, SHARED_OCTETS_MAX, STORE_OPEN_MS_MAX,
+};
 use crate::store::fjall::FjallStore;
 use crate::store::place::OpenMode;
 use crate::store::{Store, StoreError};
@@ -134,6 +138,7 @@ fn begin(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> Result<End
         store_thread::start(config.data_dir.clone(), config.disk_reserve_octets, Arc::clone(&waker), open)
             .map_err(Failure::temporary)?;
     let Some(opened) = await_opening(&thread, &channel)? else { return Ok(Ending::Clean) };
+    tell_worst_case(&config, &opened.directory);
     let parts =
         Parts { channel, signals, config, tls, sockets, thread, opened, waker, clock: Clock::start() };
     let server = Loop::new(parts, Chance::from_seed(seed()?)).map_err(Failure::config)?;
@@ -220,14 +225,27 @@ fn raise_descriptors(config: &mut Config) {
     }
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if have < wanted {
-        let fits = have.saturating_sub(DESCRIPTORS_RESERVED).checked_div(2).unwrap_or(0).max(1);
+        let fits = have.saturating_sub(DESCRIPTORS_RESERVED).max(have / 4) / 2;
         let why = format!(
             "the system allows {have} open files and {wanted} are needed; raise LimitNOFILE or ulimit -n"
         );
         let line = Line::new("connections-lowered").field("configured", connections).field("now", fits);
         log::warn!("{}", line.text("reason", &why).finish());
-        config.connections_max = usize::try_from(fits).unwrap_or(config.connections_max);
+        config.connections_max = usize::try_from(fits.max(1)).unwrap_or(config.connections_max);
     }
+}
+
+/// Everything has a ceiling, so the sum has one: what this process holds if every peer does its worst at
+/// once.
+fn tell_worst_case(config: &Config, directory: &Directory) {
+    let copies = directory.accounts().take(DELIVERIES_PER_MESSAGE_MAX).count();
+    let each = CONNECTION_OCTETS_MAX.saturating_add(copies.saturating_mul(DELIVERY_OCTETS_MAX));
+    let all = u64::try_from(config.connections_max.saturating_mul(each)).unwrap_or(u64::MAX);
+    let line = Line::new("ceilings")
+        .field("connections", config.connections_max)
+        .field("memory-mib-at-worst", all.saturating_add(SHARED_OCTETS_MAX) >> 20)
+        .field("hash-worker-mib", ARGON2_MEMORY_KIB >> 10);
+    log::info!("{}", line.finish());
 }
 
 fn seed() -> Result<[u8; 32], Failure> {

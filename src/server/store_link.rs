@@ -146,12 +146,6 @@ impl StoreLink {
         self.thread.gauges.is_behind.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is asked that was not answered.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.open == 0
-    }
-
     /// Why the store is to be given up, if it is: it ended, or does nothing although something is asked.
     pub fn trouble(&mut self, now: Moment) -> Option<String> {
         if self.ended {
@@ -174,5 +168,71 @@ impl StoreLink {
         // Nothing is sent any more but what was open; the channel ends with the thread.
         while self.thread.answers.recv_timeout(patience).is_ok() {}
         self.thread.thread.is_finished() && self.thread.thread.join().is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::store_thread::{AskKey, Gauges};
+    use crate::types::{MailId, UnixTime};
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+
+    /// A link whose thread is the test, with a queue of two.
+    fn link() -> (StoreLink, Receiver<ToStore>, Sender<FromStore>, Arc<Gauges>) {
+        let (requests, inbox) = sync_channel(2);
+        let (outbox, answers) = channel();
+        let (_, opened) = channel();
+        let gauges = Arc::new(Gauges::default());
+        let shared = Arc::clone(&gauges);
+        let thread = std::thread::Builder::new().spawn(|| {}).unwrap();
+        let link = StoreLink::new(StoreThread { requests, answers, gauges: shared, opened, thread });
+        (link, inbox, outbox, gauges)
+    }
+
+    fn slice(number: u64) -> ToStore {
+        ToStore::Slice(AskKey(number), MailId::new(UnixTime(1), number), 0)
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_queue_waits_and_keeps_its_place() {
+        let (mut link, inbox, _outbox, _) = link();
+        for number in 0..10 {
+            link.send(Moment(0), slice(number));
+        }
+        let mut seen = Vec::new();
+        for _ in 0..10 {
+            while let Ok(request) = inbox.try_recv() {
+                if let ToStore::Slice(AskKey(number), ..) = request {
+                    seen.push(number);
+                }
+            }
+            link.pump();
+        }
+        assert_eq!(seen, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_store_that_does_nothing_although_asked_is_given_up() {
+        let (mut link, _inbox, outbox, gauges) = link();
+        assert_eq!(link.trouble(Moment(1_000_000)), None, "nothing was asked");
+        link.send(Moment(1_000_000), slice(1));
+        assert_eq!(link.trouble(Moment(1_000_000 + STORE_MS_MAX)), None);
+        gauges.progress.fetch_add(1, Ordering::Relaxed);
+        let seen = 1_000_000 + STORE_MS_MAX + 1;
+        assert_eq!(link.trouble(Moment(seen)), None, "it did something");
+        assert!(link.trouble(Moment(seen + STORE_MS_MAX + 1)).is_some());
+        outbox.send(FromStore::Slice(AskKey(1), Ok(Vec::new()))).unwrap();
+        assert!(link.next_answer().is_some());
+        assert_eq!(link.trouble(Moment(seen + 9 * STORE_MS_MAX)), None, "it owes nothing");
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_seen() {
+        let (mut link, inbox, outbox, _) = link();
+        drop((inbox, outbox));
+        assert!(link.next_answer().is_none());
+        assert!(link.trouble(Moment(0)).is_some());
     }
 }

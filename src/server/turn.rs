@@ -4,11 +4,14 @@
 //! each, hand the store what must be kept, flush, sleep until the nearest deadline. mio is edge-triggered:
 //! what is unfinished stays on the ready list, and while that is not empty the poll does not sleep.
 
+mod relatives;
+
 use super::bodies::Bodies;
-use super::channel::{Channel, Received, ToParent, ToServer};
+use super::channel::{Channel, ToParent, ToServer};
 use super::clock::Clock;
-use super::connection::{Connection, Deed, Desk, Room};
+use super::connection::Connection;
 use super::control_server::{ControlServer, Office};
+use super::desk::{Deed, Desk, Room};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
 use super::store_link::StoreLink;
@@ -190,6 +193,8 @@ impl Loop {
     /// When the poll itself fails.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        // What came together with the first message was read with it, and no readiness will tell of it.
+        self.hear_parent();
         let ending = loop {
             let patience = self.patience();
             match self.poll.poll(&mut events, patience) {
@@ -282,29 +287,6 @@ impl Loop {
         }
     }
 
-    // ---- Parent ----
-
-    fn hear_parent(&mut self) {
-        loop {
-            match self.channel.try_recv() {
-                Ok(Some(Received { message, descriptors })) => match message {
-                    ToServer::Worker => self.meet_worker(descriptors),
-                    ToServer::Stop => self.leave_cleanly(),
-                    // It is said once, before the loop.
-                    ToServer::Start { .. } => {}
-                },
-                Ok(None) => return,
-                Err(error) => {
-                    if self.leaving.is_none() && error.kind() != ErrorKind::UnexpectedEof {
-                        let line = Line::new("parent-lost").text("reason", &error.to_string());
-                        log::error!("{}", line.finish());
-                    }
-                    return self.leave_cleanly();
-                }
-            }
-        }
-    }
-
     fn beat(&mut self) {
         let now = self.now.moment;
         if now < self.next_beat {
@@ -319,71 +301,6 @@ impl Loop {
         self.send_silent_away();
         if let Some(why) = self.store.trouble(now).filter(|_| !self.store_is_down) {
             self.store_failed(&why);
-        }
-    }
-
-    // ---- Hash worker ----
-
-    fn meet_worker(&mut self, descriptors: Vec<OwnedFd>) {
-        self.drop_worker();
-        let Some(link) = descriptors.into_iter().next().map(WorkerLink::from_fd) else { return };
-        let registered = link.and_then(|link| {
-            let fd = link.as_fd().as_raw_fd();
-            self.poll.registry().register(&mut SourceFd(&fd), Token(WORKER), Interest::READABLE)?;
-            Ok(link)
-        });
-        match registered {
-            Ok(link) => {
-                self.worker = Some(link);
-                self.verifier.worker_up(self.now.moment);
-            }
-            Err(error) => {
-                let line = Line::new("worker-not-reached").text("reason", &error.to_string());
-                log::error!("{}", line.finish());
-            }
-        }
-    }
-
-    fn drop_worker(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            // The parent may hold the same socket, and then closing ours does not end the registration.
-            let _ = self.registry().deregister(&mut SourceFd(&worker.as_fd().as_raw_fd()));
-            self.verifier.worker_lost(self.now.moment);
-        }
-    }
-
-    fn hear_worker(&mut self) {
-        while let Some(worker) = &self.worker {
-            match worker.try_recv() {
-                Ok(Some((job, matched))) => self.verifier.hashed(self.now.moment, job, matched),
-                Ok(None) => return,
-                Err(_) => self.drop_worker(),
-            }
-        }
-    }
-
-    /// Gives the worker its next job, and sessions their verdicts.
-    fn check_passwords(&mut self) {
-        let now = self.now.moment;
-        if self.verifier.worker_is_late(now) {
-            log::warn!("{}", Line::new("worker-late").finish());
-            self.drop_worker();
-            if self.channel.send(&ToParent::WorkerLate).is_err() {
-                self.leave_cleanly();
-            }
-        }
-        self.give_worker_its_job();
-        for decided in self.verifier.due(now) {
-            self.bring_verdict(&decided);
-        }
-    }
-
-    pub(super) fn give_worker_its_job(&mut self) {
-        while let Some(worker) = &self.worker {
-            let Some(job) = self.verifier.next_job(self.now.moment) else { return };
-            if worker.try_send(&job).is_err() {
-                self.drop_worker();
-            }
         }
     }
 

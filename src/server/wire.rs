@@ -80,6 +80,12 @@ impl Wire {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
+    /// What the poll would have said.
+    #[cfg(test)]
+    pub fn expect_input(&mut self) {
+        self.readable = true;
+    }
+
     /// Whether a read may bring something.
     #[must_use]
     pub fn readable(&self) -> bool {

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_clean_line_is_left_as_it_is() {
-        let line = "event=x login=\"a\\\"b\" path=\"C:\\\\x\"";
+        let line = "event=x login=\"a\\\"b\" b=\"c\\\\d\"";
         assert_eq!(sanitise(line), line);
         assert_eq!(sanitise("a\nb\u{7f}"), "a\\nb\\u{7f}");
     }

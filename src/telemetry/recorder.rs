@@ -86,7 +86,8 @@ impl Recorder {
         self.counters.iter().map(|(name, count)| (*name, *count))
     }
 
-    fn judge(&mut self, now: Moment, noted: &Noted) -> Vec<(Level, String)> {
+    /// Counts an event of a session and returns the lines to be logged for it.
+    pub fn judge(&mut self, now: Moment, noted: &Noted) -> Vec<(Level, String)> {
         let (counter, told) = tell(noted);
         let count = self.counters.entry(counter).or_default();
         *count = count.saturating_add(1);

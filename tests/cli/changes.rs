@@ -67,6 +67,7 @@ fn the_environment_names_the_directory_when_no_option_does() {
 #[test]
 fn accounts_are_listed_with_what_they_may_do() {
     let world = World::small();
+    world.give_password();
     world.run("account address add ann@example.org annie@example.org").silent();
     world.run("account disable bob@example.org --suspend").silent();
     assert_eq!(
@@ -124,6 +125,7 @@ fn an_alias_with_an_unknown_member_is_taken_with_a_warning() {
 #[test]
 fn addresses_are_explained() {
     let world = World::small();
+    world.give_password();
     world.run("domain catch-all example.org bob@example.org").silent();
     let explained = world.run("address explain any@example.org --json").json();
     assert_eq!(explained[0]["delivery"], "catch-all");
@@ -139,6 +141,7 @@ fn addresses_are_explained() {
 #[test]
 fn the_password_is_kept_as_a_hash_and_nowhere_else() {
     let world = World::small();
+    world.give_password();
     for (path, octets) in files(world.root()) {
         let found = octets.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
         assert!(!found, "{}", path.display());

@@ -1,6 +1,7 @@
 //! `config check`, `serve` and `localserve` as far as they go without starting a server.
 
 use crate::world::World;
+use std::os::unix::fs::PermissionsExt;
 
 const PEM: (&str, &str) = (
     "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
@@ -13,9 +14,21 @@ const TEXT: &str = "hostname = \"mail.example.org\"\ndata-dir = \"data\"\n[tls]\
 fn world() -> World {
     let world = World::new();
     world.write("c.pem", PEM.0);
-    world.write("k.pem", PEM.1);
+    let key = world.write("k.pem", PEM.1);
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o640)).unwrap();
     world.write("gatepost.toml", TEXT);
     world
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_taken_with_a_warning() {
+    let world = world();
+    world.bare("config check gatepost.toml").silent();
+    let key = world.root().join("k.pem");
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let run = world.bare("config check gatepost.toml");
+    assert_eq!(run.code, 0);
+    assert!(run.told.contains("warning: everybody can read the key"), "{run:?}");
 }
 
 #[test]

@@ -1,7 +1,16 @@
 //! The built binary, command by command, without a running server.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail loudly, and has doors to the world"
+)]
 
 mod changes;
 mod configuration;
+mod localserve;
 mod mail;
 mod password;
 mod server;

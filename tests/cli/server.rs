@@ -83,3 +83,17 @@ fn localserve_does_not_start_beside_a_running_server() {
     world.run("localserve").failed(75, &["a server runs on", "already"]);
     server.join().unwrap();
 }
+
+#[test]
+fn a_store_that_is_just_being_closed_is_waited_for() {
+    use gatepost::store::fjall::FjallStore;
+    use gatepost::store::place::OpenMode;
+    let world = World::small();
+    let held = FjallStore::open(&world.dir(), OpenMode::Write).unwrap();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        drop(held);
+    });
+    world.run("domain list").silent();
+    holder.join().unwrap();
+}

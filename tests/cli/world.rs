@@ -58,13 +58,18 @@ impl World {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
-    /// `example.org` with the account ann, who has [`PASSWORD`], and bob, who has none.
+    /// `example.org` with the accounts ann and bob, who have no password.
     pub fn small() -> Self {
         let world = Self::new();
         world.run("domain add example.org");
-        world.run_with("account add ann@example.org --password-stdin", PASSWORD.as_bytes()).silent();
+        world.run("account add ann@example.org");
         world.run("account add bob@example.org");
         world
+    }
+
+    /// Gives ann [`PASSWORD`].
+    pub fn give_password(&self) {
+        self.run_with("account passwd ann@example.org --password-stdin", PASSWORD.as_bytes()).silent();
     }
 
     pub fn root(&self) -> &Path {

@@ -241,3 +241,13 @@ fn a_role_goes_where_an_address_or_alias_says_and_not_to_a_catch_all() {
 fn without_a_directory_nothing_is_known() {
     assert_eq!(look_up(None, &ForwardPath::Postmaster), RecipientLookup::Unavailable);
 }
+
+#[test]
+fn the_bare_postmaster_is_the_one_a_domain_names() {
+    let world = World::new()
+        .domain("other.example", None)
+        .active("first@example.org")
+        .active("second@example.org")
+        .alias("postmaster@other.example", &["second@example.org"]);
+    assert_eq!(world.path(&ForwardPath::Postmaster), members(&[2]));
+}

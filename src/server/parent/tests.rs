@@ -246,6 +246,20 @@ fn a_stop_is_passed_on_and_ends_with_zero() {
 }
 
 #[test]
+fn a_parent_that_stops_waits_for_one_deadline_and_does_not_spin() {
+    let mut world = world("silent");
+    world.until_ready();
+    world.parent.signal(Signal::TERM);
+    let now = world.parent.now();
+    world.parent.server.as_mut().unwrap().heartbeat.closing(now, 0);
+    world.parent.worker = None;
+    world.parent.worker_due = Moment(0);
+    assert!(world.parent.next_deadline() >= now.plus_ms(STOP_EXTRA_MS / 2));
+    assert_eq!(world.parent.turn(Some(Duration::from_millis(10))), None);
+    assert!(world.server_id().is_some() && world.worker_id().is_none());
+}
+
+#[test]
 fn a_second_signal_ends_all_at_once() {
     let mut world = world("silent");
     world.until_ready();

@@ -3,8 +3,9 @@
 use super::{World, furnished};
 use crate::contract::Listener;
 use crate::store::StoreError;
-use crate::store::memory::Fault;
+use crate::store::memory::{Fault, MemoryStore};
 use std::net::TcpStream;
+use std::path::Path;
 
 #[test]
 fn idle_sessions_hear_421_and_a_running_transaction_ends_well() {
@@ -123,7 +124,7 @@ fn a_store_that_is_behind_takes_no_new_mail() {
 }
 
 /// A store whose commits panic.
-struct Panicking(crate::store::memory::MemoryStore);
+struct Panicking(MemoryStore);
 
 impl crate::store::Store for Panicking {
     fn put_slice(&mut self, body: crate::types::MailId, index: u32, octets: &[u8]) -> Result<(), StoreError> {
@@ -171,4 +172,62 @@ impl crate::store::Store for Panicking {
     fn is_poisoned(&self) -> bool {
         self.0.is_poisoned()
     }
+}
+
+/// How a server ends that is begun with this certificate and this store, and perhaps stopped at once.
+fn code_of_a_start(
+    certificate_pem: &str,
+    opened: Result<MemoryStore, StoreError>,
+    dir: &Path,
+    stopped: bool,
+) -> u8 {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (ours, theirs) = super::channel::pair().unwrap();
+    let parent: super::ParentEnd = super::Channel::from_fd(ours).unwrap();
+    let config = super::Config {
+        hostname: super::Domain::parse("mx.example.org").unwrap(),
+        data_dir: dir.to_path_buf(),
+        listeners: Vec::new(),
+        tls: None,
+        message_octets_max: 1_000_000,
+        connections_max: 10,
+        connections_per_host_max: 10,
+        connections_per_net_max: 10,
+        disk_reserve_octets: 0,
+        idle_ms: 1_000,
+        stop_grace_ms: 1_000,
+    };
+    let begin = super::ToServer::Start {
+        config: Box::new(config),
+        certificate_pem: Some(if certificate_pem.is_empty() {
+            made.cert.pem()
+        } else {
+            certificate_pem.into()
+        }),
+        key_pem: Some(made.signing_key.serialize_pem()),
+    };
+    parent.send_with(&begin, &[] as &[std::os::fd::BorrowedFd<'_>; 0]).unwrap();
+    if stopped {
+        parent.send(&super::ToServer::Stop).unwrap();
+    }
+    let open = move |_: &Path| opened.map(|store| Box::new(store) as Box<dyn crate::store::Store>);
+    super::start::serve(theirs, None, Box::new(open))
+}
+
+#[test]
+fn what_another_start_cannot_mend_is_78_and_what_it_can_is_75() {
+    let nowhere = Path::new("/no/such/directory");
+    let code = |certificate, opened| code_of_a_start(certificate, opened, nowhere, false);
+    assert_eq!(code("no certificate", Ok(furnished())), 78);
+    assert_eq!(code("", Err(StoreError::Layout("newer".into()))), 78);
+    assert_eq!(code("", Err(StoreError::Locked)), 75);
+    assert_eq!(code("", Ok(furnished())), 78, "no place for the administrator's socket");
+}
+
+#[test]
+fn what_the_parent_sends_together_with_the_first_message_is_heard() {
+    let dir = super::fresh_dir();
+    // Read in one piece with the message before it, so that no readiness tells of it.
+    assert_eq!(code_of_a_start("", Ok(furnished()), &dir, true), 0);
+    let _ = std::fs::remove_dir_all(&dir);
 }

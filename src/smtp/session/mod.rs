@@ -135,7 +135,9 @@ impl Session {
 
     /// The server is leaving: what runs may end, nothing new begins.
     fn leave_if_stopping(&mut self, ctx: &mut Ctx<'_>) {
-        let busy = self.phase.is_transaction() || self.phase.awaits_answer();
+        // Behind the 220 to STARTTLS the peer takes nothing in the clear: it is told once TLS is up.
+        let busy =
+            self.phase.is_transaction() || self.phase.awaits_answer() || matches!(self.phase, Phase::Tls);
         if self.core.stopping && !busy && !self.is_over() {
             self.end_in(Cause::Stopping, ctx);
         }

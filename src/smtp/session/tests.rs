@@ -238,6 +238,19 @@ fn silence_ends_a_session_and_our_own_slowness_does_not() {
 }
 
 #[test]
+fn a_stopping_server_says_nothing_in_the_clear_behind_the_220_to_starttls() {
+    let mut driver = Driver::new(Listener::Smtp);
+    driver.read(b"EHLO a\r\nMAIL FROM:<a@b.example>\r\n");
+    driver.event(Event::Stopping);
+    driver.read(b"STARTTLS\r\n");
+    assert!(driver.wire.ends_with(b"220 2.0.0 Ready to start TLS\r\n"));
+    assert!(!driver.session.is_over());
+    driver.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "X".into() }));
+    assert!(driver.wire.ends_with(b"421 4.3.2 Server is stopping, try again later\r\n"));
+    assert!(driver.session.is_over());
+}
+
+#[test]
 fn when_the_server_stops_an_idle_session_leaves_and_a_transaction_may_end() {
     let mut idle = Driver::new(Listener::Smtp);
     idle.event(Event::Stopping);

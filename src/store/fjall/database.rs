@@ -78,7 +78,11 @@ pub(super) fn create(dir: &Path) -> Result<(), StoreError> {
         batch.insert(&records, keys::meta_key(Meta::SyncMark), keys::encode_sync_mark(mark));
         batch.insert(&records, keys::meta_key(Meta::Layout), keys::encode_u32(keys::LAYOUT));
         batch.insert(&records, keys::meta_key(Meta::ServerKey), keys::encode_server_key(&server_key));
-        batch.insert(&records, keys::meta_key(Meta::NextAccount), keys::encode_u32(crate::directory::FIRST_ACCOUNT));
+        batch.insert(
+            &records,
+            keys::meta_key(Meta::NextAccount),
+            keys::encode_u32(crate::directory::FIRST_ACCOUNT),
+        );
         batch.commit()
     })?;
     drop(db);

@@ -1,0 +1,101 @@
+//! What a connection does for its session: brings it events, carries out its actions, and answers at once
+//! what can be answered from memory.
+
+use super::super::desk::{Deed, Desk};
+use super::super::timers::Deadline;
+use super::{Connection, State};
+use crate::contract::{Action, Actions, Answer, Event, Question, Ticket};
+use crate::policy::{recipient, sender};
+use crate::telemetry::note::Note;
+use std::collections::VecDeque;
+
+impl Connection {
+    pub(super) fn step(&mut self, event: Event<'_>, desk: &Desk<'_>, deeds: &mut Vec<Deed>) -> usize {
+        if let Event::Bytes(octets) = &event {
+            planted_panic(octets);
+        }
+        let mut actions = Actions::new();
+        let taken = self.session.step(desk.now, event, &mut actions);
+        self.carry_out(actions, desk, deeds);
+        taken
+    }
+
+    /// Carries out what the session wants, and answers at once what can be answered from memory.
+    pub(super) fn carry_out(&mut self, mut actions: Actions, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
+        let mut answers = VecDeque::new();
+        loop {
+            for action in actions.take() {
+                if let Some(answer) = self.carry_out_one(action, desk, deeds) {
+                    answers.push_back(answer);
+                }
+            }
+            let Some((ticket, answer)) = answers.pop_front() else { return };
+            self.session.step(desk.now, Event::Answered(ticket, answer), &mut actions);
+        }
+    }
+
+    pub(super) fn carry_out_one(
+        &mut self,
+        action: Action,
+        desk: &Desk<'_>,
+        deeds: &mut Vec<Deed>,
+    ) -> Option<(Ticket, Answer)> {
+        match action {
+            Action::Say(reply) => reply.encode(self.wire.output_mut()),
+            Action::Ask(ticket, question) => return self.ask(ticket, question, desk, deeds),
+            Action::Keep(octets) => deeds.push(Deed::Keep(octets)),
+            Action::Forget => deeds.push(Deed::Forget),
+            Action::StartTls => self.state = State::TlsWanted,
+            Action::Arm(timer, at) => self.deadlines.arm(Deadline::Session(timer), at),
+            Action::Note(note) => self.note(note, deeds),
+            Action::Close(_) => self.begin_close(desk.now),
+        }
+        None
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        ticket: Ticket,
+        question: Question,
+        desk: &Desk<'_>,
+        deeds: &mut Vec<Deed>,
+    ) -> Option<(Ticket, Answer)> {
+        match question {
+            Question::Room(octets) => Some((ticket, Answer::Room(desk.room.answer(octets)))),
+            Question::Sender(account, path) => {
+                Some((ticket, Answer::Sender(sender::look_up(Some(desk.directory), account, &path))))
+            }
+            Question::Recipient(path) => {
+                Some((ticket, Answer::Recipient(recipient::look_up(Some(desk.directory), &path))))
+            }
+            Question::Login { login, password, authorize_as } => {
+                deeds.push(Deed::Login { ticket, login, password, authorize_as });
+                None
+            }
+            Question::Commit(commit) => {
+                self.committing = true;
+                deeds.push(Deed::Commit(ticket, commit));
+                None
+            }
+        }
+    }
+
+    pub(super) fn note(&mut self, note: Note, deeds: &mut Vec<Deed>) {
+        if let Note::Closed { .. } = &note {
+            if self.noted_end {
+                return;
+            }
+            self.noted_end = true;
+        }
+        deeds.push(Deed::Note(note));
+    }
+}
+
+/// Lets tests see that a panic inside the wall stays inside.
+#[cfg(test)]
+pub(super) fn planted_panic(octets: &[u8]) {
+    assert!(!octets.starts_with(b"PANIC NOW\r\n"), "planted by a test");
+}
+
+#[cfg(not(test))]
+pub(super) fn planted_panic(_: &[u8]) {}

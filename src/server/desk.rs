@@ -1,0 +1,72 @@
+//! What lies between the loop and one connection: what it may look at, and what it wants done.
+
+use crate::contract::{Commit, RoomAnswer, Ticket};
+use crate::directory::Directory;
+use crate::telemetry::note::Note;
+use crate::types::{Now, Secret};
+use rustls::ServerConfig;
+use std::sync::Arc;
+
+/// How much can be kept, as far as the loop knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Octets free on the disk, less what is already being kept.
+    pub free_octets: u64,
+    /// Octets that stay free.
+    pub reserve_octets: u64,
+    /// Whether the store asks for no new mail.
+    pub store_is_behind: bool,
+}
+
+impl Room {
+    /// Whether a message of so many octets can be taken.
+    #[must_use]
+    pub fn answer(self, octets: u64) -> RoomAnswer {
+        if self.store_is_behind {
+            RoomAnswer::Unavailable
+        } else if self.free_octets < self.reserve_octets.saturating_add(octets) {
+            RoomAnswer::DiskFull
+        } else {
+            RoomAnswer::Enough
+        }
+    }
+}
+
+/// What a connection may look at and not change.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The time of this turn.
+    pub now: Now,
+    /// Who is who.
+    pub directory: &'a Directory,
+    /// How much can be kept.
+    pub room: Room,
+    /// How handshakes are made, if there is a certificate.
+    pub tls: Option<&'a Arc<ServerConfig>>,
+    /// Whether all spools together wait for too many octets to be written.
+    pub spools_are_behind: bool,
+}
+
+/// What a connection wants done that concerns more than itself.
+#[derive(Debug)]
+pub enum Deed {
+    /// Octets of the body.
+    Keep(Vec<u8>),
+    /// Drop the body.
+    Forget,
+    /// Make the body durable.
+    Commit(Ticket, Box<Commit>),
+    /// Check a password.
+    Login {
+        /// Names the question.
+        ticket: Ticket,
+        /// As sent.
+        login: Vec<u8>,
+        /// As sent.
+        password: Secret,
+        /// As sent.
+        authorize_as: Option<Vec<u8>>,
+    },
+    /// Count and log.
+    Note(Note),
+}

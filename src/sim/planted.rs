@@ -1,0 +1,87 @@
+//! Faults of a driver, planted on purpose: a law that never caught one is a hope.
+
+/// What the simulated driver does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlantedBug {
+    /// Says durable without storing anything.
+    DurableWithoutStoring,
+    /// Says durable when the commit is queued; a kill before the sync loses it.
+    DurableBeforeSync,
+    /// Commits a message in two groups.
+    StoresTwice,
+    /// Gives a copy to an account that was not addressed.
+    DeliversToAnother,
+    /// Says that a failed group is durable.
+    FailureIsDurable,
+    /// Loses one reply.
+    DropsReply,
+    /// Sends two replies of one step in the wrong order.
+    SwapsReplies,
+    /// Gives an answer to whatever question is open, without a look at its ticket.
+    IgnoresTickets,
+    /// Never fires the timer of silence.
+    ForgetsIdleTimer,
+    /// Does not move a deadline that is armed again.
+    KeepsOldDeadline,
+    /// Feeds the plaintext behind STARTTLS once TLS is up.
+    PlaintextSurvivesStartTls,
+    /// Lets refusals leave as soon as the hash is there.
+    RefusesAtOnce,
+    /// Takes a login that names an alias for an internal error: 454 and not 535.
+    AliasIsAnError,
+    /// Writes the password into a note.
+    LogsPassword,
+    /// Feeds peers that do not read.
+    NoBackpressure,
+    /// Says that the peer is gone although its octets are not all taken.
+    ClosesTooEarly,
+    /// Keeps the octets of a refused body for the next message.
+    KeepsForgotten,
+    /// Never replaces a hash worker that is late.
+    WaitsForHungWorker,
+    /// Leaves the slices of a body that was refused.
+    LeaksSlices,
+    /// Drops the octets of a read that the session did not take.
+    LosesUntaken,
+    /// Says that the disk is full after it kept the message.
+    SaysFullButKeeps,
+    /// Takes mail for other servers as if they were here.
+    RelaysForAnybody,
+    /// Lets an account send as whoever it likes.
+    AnybodyIsAnySender,
+    /// Takes whatever the worker says for a match.
+    EveryPasswordIsRight,
+    /// Does not notice that there is room on the disk again.
+    StaysFull,
+}
+
+impl PlantedBug {
+    /// All of them.
+    pub const ALL: [Self; 25] = [
+        Self::DurableWithoutStoring,
+        Self::DurableBeforeSync,
+        Self::StoresTwice,
+        Self::DeliversToAnother,
+        Self::FailureIsDurable,
+        Self::DropsReply,
+        Self::SwapsReplies,
+        Self::IgnoresTickets,
+        Self::ForgetsIdleTimer,
+        Self::KeepsOldDeadline,
+        Self::PlaintextSurvivesStartTls,
+        Self::RefusesAtOnce,
+        Self::AliasIsAnError,
+        Self::LogsPassword,
+        Self::NoBackpressure,
+        Self::ClosesTooEarly,
+        Self::KeepsForgotten,
+        Self::WaitsForHungWorker,
+        Self::LeaksSlices,
+        Self::LosesUntaken,
+        Self::SaysFullButKeeps,
+        Self::RelaysForAnybody,
+        Self::AnybodyIsAnySender,
+        Self::EveryPasswordIsRight,
+        Self::StaysFull,
+    ];
+}

@@ -1,0 +1,292 @@
+//! Who lives here. What is true of addresses and logins is written down a second time, as a table, so that
+//! the lookups are not judged by themselves.
+
+use crate::auth::password::PasswordHash;
+use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
+use crate::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
+use crate::types::{AccountId, Address, Chance, Domain};
+use aws_lc_rs::hmac;
+use base64ct::{Base64, Encoding};
+use std::collections::BTreeSet;
+
+/// Begins every secret, so that one search finds all of them.
+const SECRET_MARK: &str = "Zq7Geheim";
+
+/// Addresses, and the accounts that mail to them is for.
+const LEADS_TO: [(&str, &[u32]); 13] = [
+    ("ada@home.example", &[1]),
+    ("ada.l@home.example", &[1]),
+    ("ADA+lists@home.example", &[1]),
+    ("ben@home.example", &[2]),
+    ("cyd@other.example", &[3]),
+    ("dis@home.example", &[4]),
+    ("nop@home.example", &[6]),
+    ("team@home.example", &[1, 2, 3]),
+    ("nested@home.example", &[1, 2, 3]),
+    ("info@home.example", &[4]),
+    ("anything@other.example", &[3]),
+    ("postmaster@home.example", &[1]),
+    ("abuse@other.example", &[1]),
+];
+
+/// Addresses that lead to nobody: those to be refused for good, and those to be refused for now.
+const LEADS_NOWHERE: [&str; 6] = [
+    "nobody@home.example",
+    "ada@elsewhere.example",
+    "ada%elsewhere.example@home.example",
+    "sus@home.example",
+    "dead@home.example",
+    "looped@home.example",
+];
+
+/// Names nobody can log in with, each for another reason.
+const NO_LOGINS: [&str; 9] = [
+    "team@home.example",
+    "info@home.example",
+    "postmaster@home.example",
+    "anything@other.example",
+    "nobody@home.example",
+    "ada@elsewhere.example",
+    "nop@home.example",
+    "not an address",
+    "ada",
+];
+
+/// What is true of a name and a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LoginTruth {
+    /// An account's own.
+    Right,
+    /// An account's own, and its logins are stopped.
+    RightButStopped,
+    /// Anything else.
+    Wrong,
+}
+
+/// A login to try.
+#[derive(Debug, Clone)]
+pub(super) struct Credentials {
+    pub(super) login: String,
+    pub(super) password: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Town {
+    owners: Vec<Owner>,
+    needles: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    id: AccountId,
+    addresses: Vec<&'static str>,
+    password: Option<String>,
+    state: AccountState,
+}
+
+impl Town {
+    pub(super) fn new(chance: &mut Chance) -> Self {
+        let mut owner = |id, addresses: &[&'static str], has_password, state| Owner {
+            id: AccountId(id),
+            addresses: addresses.to_vec(),
+            password: bool::then(has_password, || secret(chance)),
+            state,
+        };
+        let owners = vec![
+            owner(1, &["ada@home.example", "ada.l@home.example"], true, AccountState::Active),
+            owner(2, &["ben@home.example"], true, AccountState::Active),
+            owner(3, &["cyd@other.example"], true, AccountState::Active),
+            owner(4, &["dis@home.example"], true, AccountState::Disabled),
+            owner(5, &["sus@home.example"], true, AccountState::Suspended),
+            owner(6, &["nop@home.example"], false, AccountState::Active),
+        ];
+        Self { owners, needles: needles() }
+    }
+
+    /// The directory, as changes from nothing.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (name, catch_all) in [("home.example", None), ("other.example", Some(AccountId(3)))] {
+            changes
+                .extend(Domain::parse(name).map(|name| Change::PutDomain(DomainEntry { name, catch_all })));
+        }
+        changes.extend(self.owners.iter().map(|owner| {
+            Change::PutAccount(Account {
+                id: owner.id,
+                addresses: addresses(&owner.addresses),
+                password: owner.password.as_deref().map(|password| phc(owner.id, password)),
+                state: owner.state,
+            })
+        }));
+        for (address, members) in [
+            ("team@home.example", &["ada@home.example", "ben@home.example", "nested@home.example"][..]),
+            ("nested@home.example", &["cyd@other.example", "team@home.example", "gone@home.example"]),
+            ("info@home.example", &["dis@home.example", "sus@home.example"]),
+            ("dead@home.example", &["gone@home.example", "sus@home.example"]),
+            ("looped@home.example", &["looped2@home.example"]),
+            ("looped2@home.example", &["looped@home.example"]),
+        ] {
+            let members = addresses(members);
+            changes.extend(address.parse().map(|address| Change::PutAlias(Alias { address, members })));
+        }
+        changes
+    }
+
+    /// The accounts that mail to this address is for; none if it has to be refused.
+    pub(super) fn reached_by(&self, address: &str) -> BTreeSet<AccountId> {
+        LEADS_TO
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(address))
+            .map(|(_, accounts)| accounts.iter().copied().map(AccountId).collect())
+            .unwrap_or_default()
+    }
+
+    /// Whether the account may say that a message is from this address.
+    pub(super) fn may_send_as(&self, account: AccountId, address: &str) -> bool {
+        self.owners.iter().any(|owner| {
+            owner.id == account && owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address))
+        })
+    }
+
+    /// Whose login this is, and whether it opens.
+    pub(super) fn truth(&self, login: &[u8], password: &[u8]) -> (Option<AccountId>, LoginTruth) {
+        let owner = self.owners.iter().find(|owner| {
+            owner.addresses.iter().any(|address| address.as_bytes().eq_ignore_ascii_case(login))
+                && owner.password.as_deref().is_some_and(|own| own.as_bytes() == password)
+        });
+        match owner {
+            Some(owner) if owner.state == AccountState::Active => (Some(owner.id), LoginTruth::Right),
+            Some(owner) => (Some(owner.id), LoginTruth::RightButStopped),
+            None => (None, LoginTruth::Wrong),
+        }
+    }
+
+    pub(super) fn good_address(chance: &mut Chance) -> &'static str {
+        pick(chance, &LEADS_TO).map_or("", |(address, _)| address)
+    }
+
+    pub(super) fn bad_address(chance: &mut Chance) -> &'static str {
+        pick(chance, &LEADS_NOWHERE).unwrap_or_default()
+    }
+
+    /// An owner who can log in.
+    pub(super) fn right_login(&self, chance: &mut Chance) -> Credentials {
+        let active: Vec<&Owner> = self
+            .owners
+            .iter()
+            .filter(|owner| owner.state == AccountState::Active && owner.password.is_some())
+            .collect();
+        pick(chance, &active).map(Owner::credentials).unwrap_or_else(|| Credentials::none(chance))
+    }
+
+    /// An owner whose logins are stopped.
+    pub(super) fn stopped_login(&self, chance: &mut Chance) -> Credentials {
+        let stopped: Vec<&Owner> =
+            self.owners.iter().filter(|owner| owner.state != AccountState::Active).collect();
+        pick(chance, &stopped).map(Owner::credentials).unwrap_or_else(|| Credentials::none(chance))
+    }
+
+    /// A name and a password that do not open anything, for any of the reasons there are.
+    pub(super) fn wrong_login(&self, chance: &mut Chance) -> Credentials {
+        let name = match chance.below(2) {
+            0 => pick(chance, &NO_LOGINS).unwrap_or_default(),
+            _ => pick(chance, &self.owners.iter().collect::<Vec<_>>())
+                .and_then(|owner| owner.addresses.first().copied())
+                .unwrap_or_default(),
+        };
+        Credentials { login: name.into(), password: secret(chance) }
+    }
+
+    /// The secret's trace in a text, if there is one: raw, in base64, in hexadecimal digits.
+    pub(super) fn secret_in(&self, text: &str) -> Option<&str> {
+        self.needles.iter().map(String::as_str).find(|needle| text.contains(needle))
+    }
+}
+
+impl Owner {
+    fn credentials(&self) -> Credentials {
+        Credentials {
+            login: self.addresses.first().copied().unwrap_or_default().into(),
+            password: self.password.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Credentials {
+    fn none(chance: &mut Chance) -> Self {
+        Self { login: String::new(), password: secret(chance) }
+    }
+}
+
+fn pick<T: Clone>(chance: &mut Chance, several: &[T]) -> Option<T> {
+    let bound = u64::try_from(several.len()).unwrap_or(u64::MAX);
+    several.get(usize::try_from(chance.below(bound)).unwrap_or(0)).cloned()
+}
+
+fn addresses(texts: &[&str]) -> Vec<Address> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn secret(chance: &mut Chance) -> String {
+    format!("{SECRET_MARK}{:016x}", chance.u64())
+}
+
+/// What every secret leaves in a text, in each way it could be written.
+fn needles() -> Vec<String> {
+    let hex: String = SECRET_MARK.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let mut needles = vec![SECRET_MARK.to_owned(), hex.to_uppercase(), hex];
+    // In base64 a text looks different at each of three places; its ends depend on its neighbours.
+    for (before, cut) in [(0, 0), (1, 2), (2, 3)] {
+        let mut octets = vec![0; before];
+        octets.extend_from_slice(SECRET_MARK.as_bytes());
+        let text = Base64::encode_string(&octets);
+        needles.extend(text.get(cut..text.len() - 4).map(str::to_owned));
+    }
+    needles
+}
+
+fn phc(id: AccountId, password: &str) -> String {
+    let salt = vec![u8::try_from(id.0).unwrap_or(0); 16];
+    let tag = toy_hash(password.as_bytes(), &salt);
+    PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
+        .to_string()
+}
+
+/// Stands in for argon2id, which would take longer than the rest of the world together.
+pub(super) fn toy_hash(password: &[u8], salt: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), password).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn town() -> Town {
+        Town::new(&mut Chance::from_seed([5; 32]))
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_spelling() {
+        let town = town();
+        let password = town.right_login(&mut Chance::from_seed([1; 32])).password;
+        for before in ["", "\0", "\0a", "\0ab", "\0a@b.example\0"] {
+            let message = format!("{before}{password}");
+            assert!(town.secret_in(&format!("x{}x", Base64::encode_string(message.as_bytes()))).is_some());
+        }
+        let hex: String = password.bytes().map(|octet| format!("{octet:02x}")).collect();
+        assert!(town.secret_in(&hex).is_some());
+        assert!(town.secret_in(&hex.to_uppercase()).is_some());
+        assert!(town.secret_in(&format!("login={password}")).is_some());
+        assert!(town.secret_in("login=ada@home.example").is_none());
+    }
+
+    #[test]
+    fn the_town_is_complete() {
+        let changes = town().changes();
+        let count = |wanted: fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
+        assert_eq!(count(|change| matches!(change, Change::PutDomain(_))), 2);
+        assert_eq!(count(|change| matches!(change, Change::PutAccount(_))), 6);
+        assert_eq!(count(|change| matches!(change, Change::PutAlias(_))), 6);
+    }
+}

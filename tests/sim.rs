@@ -1,0 +1,128 @@
+//! Seeded worlds against the pure core (see `gatepost::sim`).
+//!
+//! `GATEPOST_SEED=n cargo test --test sim` makes one world again; `GATEPOST_WORLDS=n` makes more of them.
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "worlds are chosen by the environment, what occurred is shown, and a test may fail loudly"
+)]
+
+use gatepost::sim::{self, Census, Fault, Law, PlantedBug, Violation};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Worlds by default.
+const WORLDS: u64 = 300;
+/// Every fault occurs so often in that many worlds, and every law has so often something to judge.
+const OCCURRENCES_MIN: u64 = 20;
+/// Worlds in which a planted bug has to be caught.
+const WORLDS_FOR_A_BUG: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} has to be a number, not {text:?}")))
+}
+
+/// Makes worlds on all processors. Returns the counts of all, and the violation with the smallest seed.
+fn make(worlds: u64) -> (Census, Option<Violation>) {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut census = Census::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= worlds {
+                return (census, None);
+            }
+            let report = sim::run(seed, None);
+            census.add(&report.census);
+            if report.violation.is_some() {
+                next.store(worlds, Ordering::Relaxed);
+                return (census, report.violation);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = Census::default();
+        let mut violations = Vec::new();
+        for (census, violation) in running.into_iter().map(|thread| thread.join().unwrap()) {
+            all.add(&census);
+            violations.extend(violation);
+        }
+        (all, violations.into_iter().min_by_key(|violation| violation.seed))
+    })
+}
+
+#[test]
+fn every_world_keeps_the_laws() {
+    if let Some(seed) = number("GATEPOST_SEED") {
+        let report = sim::run(seed, None);
+        println!("world {seed}\n{}", report.census);
+        assert!(report.violation.is_none(), "{}", report.violation.unwrap());
+        return;
+    }
+    let worlds = number("GATEPOST_WORLDS").unwrap_or(WORLDS);
+    let (census, violation) = make(worlds);
+    println!("{worlds} worlds\n{census}");
+    assert!(violation.is_none(), "{}", violation.unwrap());
+    if worlds >= WORLDS {
+        for fault in Fault::ALL {
+            assert!(census.faults(fault) >= OCCURRENCES_MIN, "{fault:?} hardly ever occurred\n{census}");
+        }
+        for law in Law::ALL {
+            assert!(census.judged(law) >= OCCURRENCES_MIN, "{law:?} had hardly anything to judge\n{census}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in [0, 7, 1_000_000_007] {
+        assert_eq!(sim::run(seed, None), sim::run(seed, None), "world {seed}");
+    }
+    assert_ne!(sim::run(1, None).digest, sim::run(2, None).digest);
+}
+
+/// The law that has to catch a bug.
+fn catcher(bug: PlantedBug) -> Law {
+    match bug {
+        PlantedBug::DurableWithoutStoring
+        | PlantedBug::DurableBeforeSync
+        | PlantedBug::StoresTwice
+        | PlantedBug::DeliversToAnother
+        | PlantedBug::FailureIsDurable
+        | PlantedBug::KeepsForgotten => Law::HonestYes,
+        PlantedBug::DropsReply
+        | PlantedBug::SwapsReplies
+        | PlantedBug::ClosesTooEarly
+        | PlantedBug::LosesUntaken => Law::OneReply,
+        PlantedBug::IgnoresTickets => Law::StaleIgnored,
+        PlantedBug::WaitsForHungWorker => Law::EverySessionEnds,
+        PlantedBug::ForgetsIdleTimer | PlantedBug::KeepsOldDeadline => Law::FairTimers,
+        PlantedBug::PlaintextSurvivesStartTls => Law::CleanStartTls,
+        PlantedBug::RefusesAtOnce | PlantedBug::AliasIsAnError => Law::EqualRefusals,
+        PlantedBug::LogsPassword => Law::NoSecret,
+        PlantedBug::NoBackpressure => Law::BoundedOutput,
+        PlantedBug::LeaksSlices => Law::NoLeftovers,
+        PlantedBug::SaysFullButKeeps => Law::NoFalseMail,
+        PlantedBug::RelaysForAnybody => Law::NoRelay,
+        PlantedBug::AnybodyIsAnySender => Law::Order,
+        PlantedBug::EveryPasswordIsRight => Law::RightPassword,
+        PlantedBug::StaysFull => Law::FreshDelivery,
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught_by_its_law() {
+    for bug in PlantedBug::ALL {
+        let caught = (0..WORLDS_FOR_A_BUG).find_map(|seed| sim::run(seed, Some(bug)).violation);
+        let Some(caught) = caught else { panic!("{bug:?} was not caught in {WORLDS_FOR_A_BUG} worlds") };
+        println!("{bug:?} is caught in world {}: {:?}, {}", caught.seed, caught.law, caught.what);
+        assert_eq!(caught.law, catcher(bug), "{bug:?}\n{caught}");
+        assert!(!caught.story.is_empty() && caught.story.len() <= 40, "a short story");
+        assert!(caught.to_string().contains(&format!("GATEPOST_SEED={} ", caught.seed)));
+    }
+}
