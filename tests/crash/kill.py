@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Kills the real server at random moments under load, and looks whether it kept its word.
+
+Clients deliver messages all the time while the server child, the hash worker, the parent, or all of them are
+killed with SIGKILL. What was killed alone must come back by itself; after the parent, the server is started
+again. At the end every message answered 250 is there once for each of its recipients, byte for byte; every
+other at most once.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+
+from load import Load
+from messages import ACCOUNTS, ALIASES, KEPT, NUMBER, judge, judge_content
+from server import Failed, Server, free_port_base
+
+# A server that was killed soon after its start is started again after a wait that doubles each time, up to 10 s.
+RECOVERY_SECONDS_MAX = 60
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--seconds", type=int, default=600, help="give up after this")
+    parser.add_argument("--keep", action="store_true", help="leave the directory for a look")
+    return parser.parse_args()
+
+
+def set_up(server):
+    """Accounts and aliases beside what localserve makes."""
+    server.start()
+    for account in ACCOUNTS[1:]:
+        server.must("account", "add", account)
+    for alias, members in ALIASES.items():
+        to = [word for member in members for word in ("--to", member)]
+        server.must("alias", "add", alias, *to)
+
+
+def kill_one(server, load, victim, chance):
+    """Kills, and waits until mail is taken again."""
+    if victim == "all":
+        server.kill()
+        server.start()
+    elif victim == "parent":
+        server.kill_parent()
+        server.start()
+    elif not server.kill_child(victim):
+        return False
+    if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
+        raise Failed(
+            f"{RECOVERY_SECONDS_MAX} seconds after the {victim} was killed no mail is taken; the log ends:\n"
+            + server.log_end()
+        )
+    if server.parent.poll() is not None:
+        raise Failed(f"the parent ended with {server.parent.returncode}; its log ends:\n{server.log_end()}")
+    time.sleep(chance.choice((0.0, chance.random() * 0.2, chance.random())))
+    return True
+
+
+def check(server, attempts):
+    """Compares all there is with all that was sent."""
+    rows_of = {account: server.rows(account) for account in ACCOUNTS}
+    wrong = judge(attempts, rows_of)
+    todo = [
+        (attempts[int(match[1])], account, row)
+        for account, rows in rows_of.items()
+        for row in rows
+        if (match := NUMBER.search(row["from"])) and int(match[1]) in attempts
+    ]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        one = lambda job: judge_content(*job, server.message(job[1], job[2]["id"]))
+        for found in pool.map(one, todo):
+            wrong += found
+    return wrong, len(todo)
+
+
+def run(args, chance, directory):
+    server = Server(args.binary, os.path.join(directory, "data"), free_port_base(), os.path.join(directory, "log"))
+    killed = collections.Counter()
+    deadline = time.monotonic() + args.seconds
+    try:
+        set_up(server)
+        load = Load(server, args.seed, args.clients, 2 * 1024 * 1024, pause=0.06, owners=1)
+        load.run()
+        if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
+            raise Failed("no mail is taken at all")
+        while sum(killed.values()) < args.kills:
+            if time.monotonic() > deadline:
+                raise Failed(f"only {sum(killed.values())} kills in {args.seconds} seconds")
+            victim = chance.choice(("server", "server", "server", "worker", "parent", "all", "all"))
+            if kill_one(server, load, victim, chance):
+                killed[victim] += 1
+        load.stop()
+        wrong = load.wrong
+        now, shown = check(server, load.attempts)
+        # What is told by a running server is also what is on disk.
+        server.stop()
+        rows_of = {account: server.rows(account) for account in ACCOUNTS}
+        wrong = wrong + now + judge(load.attempts, rows_of)
+    finally:
+        server.kill()
+    outcomes = collections.Counter(attempt.outcome for attempt in load.attempts.values())
+    print(
+        f"kill: seed {args.seed}: {sum(killed.values())} kills ({dict(killed)}), "
+        f"{len(load.attempts)} attempts ({dict(outcomes)}), refusals {load.refusals}, "
+        f"{shown} copies compared, {len(wrong)} violations"
+    )
+    if outcomes[KEPT] < args.kills:
+        wrong.append("harness: hardly any mail was kept; this run shows nothing")
+    return wrong
+
+
+def main():
+    args = arguments()
+    args.binary = os.path.abspath(args.binary)
+    if args.seed is None:
+        args.seed = random.SystemRandom().randrange(1 << 32)
+    print(f"kill: seed {args.seed}", flush=True)
+    directory = os.path.realpath(tempfile.mkdtemp(prefix="gatepost-kill-"))
+    try:
+        wrong = run(args, random.Random(args.seed), directory)
+    except Failed as failed:
+        wrong = [str(failed)]
+    for sentence in wrong[:50]:
+        print(f"kill: {sentence}", file=sys.stderr)
+    if args.keep:
+        print(f"kill: everything is in {directory}")
+    else:
+        shutil.rmtree(directory)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
