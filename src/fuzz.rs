@@ -3,6 +3,10 @@
 //! They live here so that a test can read the whole corpus again on every run, without a fuzzer. `fuzz/` has a
 //! line for each of them.
 
+mod administration;
+mod login;
+mod stored;
+
 use crate::auth::sasl::{Exchange, Mechanism, Step};
 use crate::contract::{Listener, TlsFacts};
 use crate::dialog::play::{Cuts, Report, play_for_laws};
@@ -25,13 +29,21 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 16] = [
+    ("address", administration::address),
     ("chunk", chunk),
     ("command", command),
+    ("config", administration::config),
+    ("control", administration::control),
     ("dialog", dialog),
     ("dot", dot),
     ("header", header),
+    ("journal", stored::journal),
     ("line", line),
+    ("login", login::login),
+    ("password", administration::password),
+    ("phc", stored::phc),
+    ("record", stored::record),
     ("sasl", sasl),
     ("wire", wire),
 ];

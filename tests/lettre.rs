@@ -4,6 +4,7 @@
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may fail loudly, and has doors to the world"
 )]
@@ -50,7 +51,9 @@ fn free_base() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let process = u16::try_from(std::process::id() % 997).unwrap();
     let all_free = |base: &u16| {
-        [SMTP, SUBMISSION, SUBMISSIONS].iter().all(|port| TcpListener::bind(("127.0.0.1", base + port)).is_ok())
+        [SMTP, SUBMISSION, SUBMISSIONS]
+            .iter()
+            .all(|port| TcpListener::bind(("127.0.0.1", base + port)).is_ok())
     };
     let bases = std::iter::repeat_with(|| {
         let offset = process.wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed) * 7);

@@ -30,7 +30,23 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("store", &["contract", "directory"]),
     ("config", &["contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
-    ("fuzz", &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"]),
+    (
+        "fuzz",
+        &[
+            "auth",
+            "config",
+            "contract",
+            "control",
+            "dialog",
+            "directory",
+            "frame",
+            "mail",
+            "policy",
+            "smtp",
+            "store",
+            "telemetry",
+        ],
+    ),
     (
         "server",
         &[

@@ -44,10 +44,11 @@ impl LocalPart {
         &self.0
     }
 
-    /// The form that is looked up: NFC and lower case, since this server's own local parts ignore case.
+    /// The form that is looked up: lower case and NFC, since this server's own local parts ignore case.
+    /// Composed once more at the end: some letters can be composed in lower case only.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.nfc().flat_map(char::to_lowercase).collect()
+        self.0.nfc().flat_map(char::to_lowercase).nfc().collect()
     }
 
     /// Whether SMTPUTF8 is needed to say it (RFC 6531).

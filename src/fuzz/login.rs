@@ -1,0 +1,195 @@
+//! Logins: whatever is sent for whatever name, the refusals are the same octets and the same work.
+
+use super::{Verdict, promise};
+use crate::auth::verifier::{Attempt, Verifier};
+use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
+use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
+use crate::smtp::session::{Session, Settings};
+use crate::types::{AccountId, Address, Chance, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use base64ct::{Base64, Encoding};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// One name for every outcome of the lookup but success; the first two have the password [`RIGHT`].
+const NAMES: [&str; 8] = [
+    "me@example.org",
+    "off@example.org",
+    "new@example.org",
+    "sales@example.org",
+    "anybody@catch.example",
+    "nobody@example.org",
+    "me@elsewhere.example",
+    "no address",
+];
+
+/// The password of the accounts that have one.
+const RIGHT: &[u8] = b"the right one";
+
+/// The first octet says how the client speaks, the others are the password.
+pub(super) fn login(data: &[u8]) -> Verdict {
+    let Some((how, password)) = data.split_first() else { return Ok(()) };
+    let directory = directory()?;
+    // A password with a NUL is another one in PLAIN, so both refusals and ill-formed messages are met.
+    let told = NAMES.map(|name| exchange(&directory, *how, name.as_bytes(), password));
+    let mut refused: Option<Told> = None;
+    for told in told {
+        let told = told?;
+        if told.was_right {
+            continue;
+        }
+        let first = refused.get_or_insert_with(|| told.clone());
+        promise(told.wire == first.wire, "two refusals differ")?;
+        promise(told.hashes == first.hashes, "two refusals cost different work")?;
+    }
+    Ok(())
+}
+
+/// What one exchange came to.
+#[derive(Debug, Clone)]
+struct Told {
+    wire: Vec<u8>,
+    /// Memory, passes and lanes, length of salt and tag, of each hash.
+    hashes: Vec<(u32, u32, u32, usize, usize)>,
+    was_right: bool,
+}
+
+/// A session that logs in once and then says NOOP.
+fn exchange(directory: &Directory, how: u8, login: &[u8], password: &[u8]) -> Result<Told, String> {
+    let encode = |octets: &[u8]| Base64::encode_string(octets);
+    let plain = encode(&[b"\0", login, b"\0", password].concat());
+    let lines = match how % 6 {
+        0 => vec![format!("AUTH PLAIN {plain}")],
+        1 => vec!["AUTH PLAIN".to_owned(), plain],
+        2 => vec!["AUTH LOGIN".to_owned(), encode(login), encode(password)],
+        3 => vec![format!("AUTH LOGIN {}", encode(login)), encode(password)],
+        4 => vec!["AUTH LOGIN".to_owned(), encode(login), "*".to_owned()],
+        _ => vec!["AUTH PLAIN".to_owned(), String::from_utf8_lossy(password).replace(['\r', '\n'], "")],
+    };
+    let mut desk = Desk::new(directory, password)?;
+    desk.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }))?;
+    desk.event(Event::Opened)?;
+    for line in std::iter::once("EHLO client.example".to_owned()).chain(lines) {
+        desk.event(Event::Bytes(format!("{line}\r\n").as_bytes()))?;
+    }
+    desk.event(Event::Bytes(b"NOOP\r\n"))?;
+    promise(desk.questions <= 1, "one exchange asks twice")?;
+    Ok(Told { wire: desk.wire, hashes: desk.hashes, was_right: desk.was_right })
+}
+
+/// Carries questions to the verifier and answers back.
+struct Desk<'a> {
+    directory: &'a Directory,
+    password: &'a [u8],
+    session: Session,
+    verifier: Verifier,
+    now: Now,
+    wire: Vec<u8>,
+    hashes: Vec<(u32, u32, u32, usize, usize)>,
+    questions: u32,
+    was_right: bool,
+}
+
+impl<'a> Desk<'a> {
+    fn new(directory: &'a Directory, password: &'a [u8]) -> Result<Self, String> {
+        let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+        let facts = PeerFacts { session: SessionId(1), address: source, listener: Listener::Submissions };
+        let settings = Settings {
+            hostname: Domain::parse("mail.example.org").map_err(|error| error.to_string())?,
+            message_octets_max: 1_000_000,
+            tls_available: true,
+            idle_ms: 300_000,
+        };
+        let chance = Chance::from_seed([1; 32]);
+        let mut verifier = Verifier::new([2; 32], chance.clone());
+        verifier.worker_up(Moment(0));
+        Ok(Self {
+            directory,
+            password,
+            session: Session::new(facts, Arc::new(settings), chance),
+            verifier,
+            now: Now { moment: Moment(1_000), unix: UnixTime(1_700_000_000) },
+            wire: Vec::new(),
+            hashes: Vec::new(),
+            questions: 0,
+            was_right: false,
+        })
+    }
+
+    fn event(&mut self, event: Event<'_>) -> Result<(), String> {
+        let mut out = Actions::new();
+        self.session.step(self.now, event, &mut out);
+        for action in out.take() {
+            match action {
+                Action::Say(reply) => reply.encode(&mut self.wire),
+                Action::Ask(ticket, question) => self.ask(ticket, question)?,
+                Action::Keep(_)
+                | Action::Forget
+                | Action::StartTls
+                | Action::Arm(..)
+                | Action::Note(_)
+                | Action::Close(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, ticket: Ticket, question: Question) -> Result<(), String> {
+        let Question::Login { login, password, authorize_as } = question else {
+            return Err("it asks for what no login needs".to_owned());
+        };
+        self.questions = self.questions.saturating_add(1);
+        let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+        let session = SessionId(1);
+        let attempt = Attempt { session, ticket, source, login, password, authorize_as };
+        self.verifier.submit(self.now.moment, Some(self.directory), attempt);
+        while let Some(job) = self.verifier.next_job(self.now.moment) {
+            // The worker of this world: the tag is right for the password, whatever the salt.
+            let matched = Secret::new(RIGHT.to_vec()) == job.password && job.tag == [7; 32];
+            self.was_right |= matched && self.password == RIGHT;
+            let cost = (job.memory_kib, job.passes, job.lanes, job.salt.len(), job.tag.len());
+            self.hashes.push(cost);
+            self.verifier.hashed(self.now.moment, job.id, matched);
+        }
+        self.now.moment = self.verifier.next_deadline().unwrap_or(self.now.moment).max(self.now.moment);
+        let decided = self.verifier.due(self.now.moment);
+        promise(decided.len() == 1, "a login has no verdict, or two")?;
+        for one in decided {
+            self.event(Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+        }
+        Ok(())
+    }
+}
+
+fn directory() -> Result<Directory, String> {
+    let address = |text: &str| text.parse::<Address>().map_err(|error| error.to_string());
+    let domain = |text: &str, catch_all| {
+        let name = Domain::parse(text).map_err(|error| error.to_string())?;
+        Ok::<_, String>(Change::PutDomain(DomainEntry { name, catch_all }))
+    };
+    let account = |id, name: &str, state, has_password: bool| {
+        let hash = crate::auth::phc::PasswordHash {
+            memory_kib: crate::limits::ARGON2_MEMORY_KIB,
+            passes: crate::limits::ARGON2_PASSES,
+            lanes: crate::limits::ARGON2_LANES,
+            salt: vec![3; 16],
+            tag: vec![7; 32],
+        };
+        let password = has_password.then(|| hash.to_string());
+        Ok::<_, String>(Change::PutAccount(Account {
+            id: AccountId(id),
+            addresses: vec![address(name)?],
+            password,
+            state,
+        }))
+    };
+    let alias = Alias { address: address("sales@example.org")?, members: vec![address("me@example.org")?] };
+    let changes = [
+        domain("example.org", None)?,
+        domain("catch.example", Some(AccountId(1)))?,
+        account(1, "me@example.org", AccountState::Active, true)?,
+        account(2, "off@example.org", AccountState::Disabled, true)?,
+        account(3, "new@example.org", AccountState::Active, false)?,
+        Change::PutAlias(alias),
+    ];
+    Ok(Directory::load(changes, 4))
+}
