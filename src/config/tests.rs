@@ -310,3 +310,12 @@ fn damaged_texts_are_problems_and_no_accidents() {
         }
     }
 }
+
+#[test]
+fn a_control_character_in_a_key_stays_on_its_line() {
+    let bases = bases();
+    let problems = super::read("ce\u{10}rtificate = 1\n", &["a\nb=1".to_owned()], &bases).unwrap_err();
+    for problem in problems {
+        assert!(!problem.sentence("f").contains(char::is_control), "{problem:?}");
+    }
+}

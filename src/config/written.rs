@@ -44,7 +44,10 @@ impl Problem {
             out.push_str(": ");
         }
         out.push_str(&self.what);
-        out
+        // Keys and values are shown as they were written, and one may hold a control character.
+        out.chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+            .collect()
     }
 }
 
