@@ -328,6 +328,10 @@ pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 pub const DIALOG_SESSIONS_MAX: u8 = 9;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
+/// Octets of a line of a reply that a dialogue hears from a server, with its CRLF (RFC 5321 section 4.5.3.1.5).
+pub const HEARD_REPLY_LINE_OCTETS_MAX: usize = 512;
+/// Lines of one reply that a dialogue hears from a server; no server has that many extensions.
+pub const HEARD_REPLY_LINES_MAX: usize = 128;
 
 // ---- The sum ----
 

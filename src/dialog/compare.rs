@@ -1,8 +1,6 @@
 //! What is written against what came: replies and durable messages.
 
-use super::seat::DurableMessage;
 use super::text::Text;
-use super::world::World;
 use super::{MessageExpected, ReplyLine, print};
 use crate::types::Reply;
 
@@ -41,6 +39,19 @@ pub(super) fn wire(reply: &Reply) -> String {
     String::from_utf8_lossy(&octets).trim_end().replace("\r\n", " | ")
 }
 
+/// A message as it is compared, wherever it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen<'m> {
+    /// The sender, with angle brackets.
+    pub sender: String,
+    /// The name of the account of each copy.
+    pub copies: Vec<String>,
+    /// The fields put in front of it.
+    pub prefix: &'m [u8],
+    /// Its body.
+    pub body: &'m [u8],
+}
+
 /// How far the check of durable messages has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Claimed {
@@ -55,20 +66,13 @@ type Check = Result<(), String>;
 
 impl Claimed {
     /// Checks a line about messages.
-    pub(super) fn check(
-        &mut self,
-        messages: &[DurableMessage],
-        world: &World,
-        expected: &MessageExpected,
-    ) -> Check {
+    pub(super) fn check(&mut self, messages: &[Seen<'_>], expected: &MessageExpected) -> Check {
         match expected {
-            MessageExpected::Envelope(sender, recipients) => {
-                self.envelope(messages, world, sender, recipients)
-            }
+            MessageExpected::Envelope(sender, recipients) => self.envelope(messages, sender, recipients),
             MessageExpected::NoneLeft => {
                 self.body_is_whole(messages)?;
                 match messages.get(self.messages) {
-                    Some(message) => Err(format!("a message from {} became durable", message.commit.sender)),
+                    Some(message) => Err(format!("a message from {} became durable", message.sender)),
                     None => Ok(()),
                 }
             }
@@ -78,41 +82,32 @@ impl Claimed {
         }
     }
 
-    fn envelope(
-        &mut self,
-        messages: &[DurableMessage],
-        world: &World,
-        sender: &str,
-        recipients: &[String],
-    ) -> Check {
+    fn envelope(&mut self, messages: &[Seen<'_>], sender: &str, recipients: &[String]) -> Check {
         self.body_is_whole(messages)?;
         let message = messages.get(self.messages).ok_or("no further message became durable")?;
-        let copies = &message.commit.deliveries;
-        let to: Vec<String> = copies.iter().map(|copy| world.name_of(copy.account)).collect();
-        let from = message.commit.sender.to_string();
-        if from != sender || to != recipients {
-            return Err(format!("the message is {from} -> {}", to.join(", ")));
+        if message.sender != sender || message.copies != recipients {
+            return Err(format!("the message is {} -> {}", message.sender, message.copies.join(", ")));
         }
         *self = Self { messages: self.messages.saturating_add(1), body: None };
         Ok(())
     }
 
     /// The message named last.
-    fn named<'m>(&self, messages: &'m [DurableMessage]) -> Result<&'m DurableMessage, String> {
+    fn named<'s, 'm>(&self, messages: &'s [Seen<'m>]) -> Result<&'s Seen<'m>, String> {
         let index = self.messages.checked_sub(1);
         let message = index.and_then(|index| messages.get(index));
         message.ok_or_else(|| "no message was named by an \"M:\" line yet".to_owned())
     }
 
-    fn field(&self, messages: &[DurableMessage], text: &str, wanted: bool) -> Check {
-        let prefix = String::from_utf8_lossy(&self.named(messages)?.commit.prefix).replace("\r\n\t", " ");
+    fn field(&self, messages: &[Seen<'_>], text: &str, wanted: bool) -> Check {
+        let prefix = String::from_utf8_lossy(&self.named(messages)?.prefix).replace("\r\n\t", " ");
         if prefix.split("\r\n").any(|field| field.starts_with(text)) == wanted {
             return Ok(());
         }
         Err(format!("the fields in front of the message are: {}", prefix.replace("\r\n", " | ")))
     }
 
-    fn body(&mut self, messages: &[DurableMessage], text: &Text, crlf: bool) -> Check {
+    fn body(&mut self, messages: &[Seen<'_>], text: &Text, crlf: bool) -> Check {
         let mut expected = Vec::new();
         text.expand(&mut expected);
         if crlf {
@@ -129,7 +124,7 @@ impl Claimed {
     }
 
     /// Where `B:` lines began, they must have reached the end.
-    pub(super) fn body_is_whole(&self, messages: &[DurableMessage]) -> Check {
+    pub(super) fn body_is_whole(&self, messages: &[Seen<'_>]) -> Check {
         let Some(matched) = self.body else { return Ok(()) };
         let rest = self.named(messages)?.body.get(matched..).unwrap_or_default();
         if rest.is_empty() {

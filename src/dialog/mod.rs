@@ -56,7 +56,7 @@
 //! | `A: commit failed` | the answer to the question asked, or to the next one of its kind (see [`Given`]) |
 //! | `A: commit wait` | the next question of this kind stays open until another `A:` answers it |
 //! | `T: +5m` | time passes (`ms`, `s`, `m`, `h`), and what falls due happens |
-//! | `TLS: up TLSv1.3 TLS13_AES_128_GCM_SHA256` | the handshake succeeds |
+//! | `TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256` | the handshake succeeds |
 //! | `TLS: failed` | it does not |
 //! | `EOF:` | the client closes its side |
 //! | `RST:` | the connection breaks |
@@ -78,6 +78,9 @@
 //! script stand for their UTF-8 octets.
 
 mod compare;
+pub mod heard;
+pub mod kept;
+pub mod live;
 pub mod parse;
 pub mod play;
 pub mod print;

@@ -278,7 +278,8 @@ fn replies(text: &str) -> Read<(u32, ReplyLine)> {
     if one.more { Err(wrong()) } else { Ok((count, one)) }
 }
 
-fn enhanced(text: &str) -> Option<Enhanced> {
+/// An enhanced status code (RFC 3463 section 2).
+pub(super) fn enhanced(text: &str) -> Option<Enhanced> {
     let mut parts = text.split('.');
     let class = number(parts.next()?).ok().and_then(|class| u8::try_from(class).ok())?;
     let mut part =
@@ -311,7 +312,7 @@ fn answer(text: &str) -> Read<(About, Given)> {
 /// What follows `TLS:`, but `failed`.
 fn tls(text: &str) -> Read<TlsFacts> {
     let wrong = || {
-        "TLS is \"failed\", or \"up VERSION CIPHER\" like \"up TLSv1.3 TLS13_AES_128_GCM_SHA256\"".to_owned()
+        "TLS is \"failed\", or \"up VERSION CIPHER\" like \"up TLSv1.3 TLS_AES_128_GCM_SHA256\"".to_owned()
     };
     let (version, cipher) =
         text.strip_prefix("up ").and_then(|rest| rest.split_once(' ')).ok_or_else(wrong)?;

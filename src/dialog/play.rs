@@ -1,6 +1,6 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
-use super::compare::{Claimed, matches, shown, wire};
+use super::compare::{Claimed, Seen, matches, shown, wire};
 use super::seat::{Around, Seat};
 pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
@@ -401,15 +401,13 @@ impl<'p, 'c> Player<'p, 'c> {
     }
 
     fn message(&mut self, expected: &MessageExpected) -> Step {
-        match self.claimed.check(&self.messages, self.world, expected) {
-            Ok(()) => Ok(()),
-            Err(what) => self.differs(what),
-        }
+        let checked = self.claimed.check(&seen(&self.messages, self.world), expected);
+        checked.or_else(|what| self.differs(what))
     }
 
     /// What was not written down, at the end.
     fn end(&mut self) -> Step {
-        if let Err(what) = self.claimed.body_is_whole(&self.messages) {
+        if let Err(what) = self.claimed.body_is_whole(&seen(&self.messages, self.world)) {
             return self.differs(what);
         }
         let numbers: Vec<u8> = self.places.keys().copied().collect();
@@ -451,6 +449,17 @@ impl<'p, 'c> Player<'p, 'c> {
     }
 }
 
+/// Durable messages as they are compared.
+fn seen<'m>(messages: &'m [DurableMessage], world: &World) -> Vec<Seen<'m>> {
+    let one = |message: &'m DurableMessage| Seen {
+        sender: message.commit.sender.to_string(),
+        copies: message.commit.deliveries.iter().map(|copy| world.name_of(copy.account)).collect(),
+        prefix: &message.commit.prefix,
+        body: &message.body,
+    };
+    messages.iter().map(one).collect()
+}
+
 /// How many octets the next read brings.
 fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
     match cuts {
@@ -472,6 +481,6 @@ fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
 }
 
 /// The handshake of a door that begins with one, where the dialogue says nothing else.
-fn usual_tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".to_owned() }
+pub(super) fn usual_tls() -> TlsFacts {
+    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".to_owned() }
 }

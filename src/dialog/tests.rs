@@ -44,7 +44,7 @@ T: +1500ms
 T: +90s
 T: +2h
 T: +0h
-TLS: up TLSv1.3 TLS13_AES_256_GCM_SHA384
+TLS: up TLSv1.3 TLS_AES_256_GCM_SHA384
 TLS: failed
 C2: NOOP
 C2-: \0\xff
