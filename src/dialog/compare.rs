@@ -100,7 +100,7 @@ impl Claimed {
     }
 
     fn field(&self, messages: &[Seen<'_>], text: &str, wanted: bool) -> Check {
-        let prefix = String::from_utf8_lossy(&self.named(messages)?.prefix).replace("\r\n\t", " ");
+        let prefix = String::from_utf8_lossy(self.named(messages)?.prefix).replace("\r\n\t", " ");
         if prefix.split("\r\n").any(|field| field.starts_with(text)) == wanted {
             return Ok(());
         }

@@ -3,6 +3,9 @@
 //! [`Caller`] has no socket. Whoever has them asks for the [next deed](Caller::next), does it, tells it
 //! [what it heard](Caller::heard), and asks again, until there is nothing left to do or something differs.
 
+#[cfg(test)]
+mod tests;
+
 use super::compare::{Claimed, Seen, matches, shown, wire};
 use super::kept::{Kept, LiveMessage, sorted};
 use super::play::{Difference, usual_tls};

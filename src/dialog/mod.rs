@@ -72,6 +72,11 @@
 //! Every reply and the end of every session that ends must be written down: a dialogue that says less than
 //! what happened differs from it. Messages may be left out.
 //!
+//! # Players
+//! [`play`] has the world and the clock in its hands and no socket. [`live`] is the client's part alone, for
+//! whoever has sockets and a server whose world is the one written down; it takes the copies of a message in
+//! any order, and what [only a player in memory](live::in_memory_only) can do is left to that one.
+//!
 //! # Escapes
 //! In `C`, `B`: `\r`, `\n`, `\t`, `\0`, `\\`, `\xNN`, and counted runs: `\{1000:a}` is a thousand times `a`,
 //! `\{3:NOOP\r\n}` three lines; `}` inside is `\x7d`. A space at the end of a line is `\x20`. Letters of every

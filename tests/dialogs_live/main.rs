@@ -2,6 +2,7 @@
 //! as it is written, once in pieces of chance. What only a player in memory can do is left to `dialogs.rs`.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
@@ -15,9 +16,11 @@ mod server;
 mod wire;
 
 use drive::{Cut, play};
-use gatepost::dialog::Dialog;
+use gatepost::contract::Cause;
 use gatepost::dialog::live::in_memory_only;
 use gatepost::dialog::parse::parse;
+use gatepost::dialog::text::Text;
+use gatepost::dialog::{Dialog, Entry, Event, Kind, MessageExpected};
 use server::{Server, Setting};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -125,4 +128,132 @@ fn a_server_says_what_every_dialogue_says_however_octets_are_cut() {
     let different = different.into_inner().unwrap();
     assert!(different.is_empty(), "\n{}", different.join("\n"));
     assert!(played >= PLAYED_MIN, "only {played} dialogues were played");
+}
+
+/// How a dialogue is spoiled so that it differs from what any server does.
+#[derive(Debug, Clone, Copy)]
+enum Spoiled {
+    /// Its first expected reply has another code.
+    FirstReply,
+    /// Its last expected reply has another code.
+    LastReply,
+    /// It ends before the end of its session is written down.
+    EndLeftOut,
+    /// Its last reply and all that follows is left out.
+    LastReplyLeftOut,
+    /// Its last reply is expected twice.
+    ReplyTooMany,
+    /// Its first message has another recipient.
+    Recipient,
+    /// Its first message is said not to be there.
+    MessageLeftOut,
+    /// Its first message goes on.
+    Body,
+    /// Its first message has a field that nobody puts there.
+    Field,
+}
+
+impl Spoiled {
+    const ALL: [Self; 9] = [
+        Self::FirstReply,
+        Self::LastReply,
+        Self::EndLeftOut,
+        Self::LastReplyLeftOut,
+        Self::ReplyTooMany,
+        Self::Recipient,
+        Self::MessageLeftOut,
+        Self::Body,
+        Self::Field,
+    ];
+}
+
+/// The dialogue spoiled, and the first line at which that can be found; nothing where it has nothing to spoil.
+fn spoil(dialog: &Dialog, how: Spoiled) -> Option<(Dialog, usize)> {
+    let mut wrong = dialog.clone();
+    let entries = &mut wrong.entries;
+    let is_reply = |entry: &Entry| matches!(entry.kind, Kind::Session(_, Event::Reply(_)));
+    let envelope = |entry: &Entry| matches!(entry.kind, Kind::Message(MessageExpected::Envelope(..)));
+    let first_reply = entries.iter().position(is_reply)?;
+    let last_reply = entries.iter().rposition(is_reply)?;
+    let behind = |at: usize, kind: MessageExpected| Entry { line: at + 1, kind: Kind::Message(kind) };
+    let at = match how {
+        Spoiled::FirstReply | Spoiled::LastReply => {
+            let at = if matches!(how, Spoiled::FirstReply) { first_reply } else { last_reply };
+            let Kind::Session(_, Event::Reply(line)) = &mut entries[at].kind else { return None };
+            line.code = 299;
+            at
+        }
+        Spoiled::EndLeftOut => {
+            let at = entries.iter().rposition(|entry| {
+                matches!(entry.kind, Kind::Session(_, Event::Closed(cause)) if cause != Cause::Broken)
+            })?;
+            entries.remove(at);
+            at
+        }
+        Spoiled::LastReplyLeftOut => {
+            entries.truncate(last_reply);
+            last_reply
+        }
+        Spoiled::ReplyTooMany => {
+            let again = entries[last_reply].clone();
+            entries.insert(last_reply, again);
+            last_reply
+        }
+        Spoiled::Recipient => {
+            let at = entries.iter().position(envelope)?;
+            let Kind::Message(MessageExpected::Envelope(_, to)) = &mut entries[at].kind else { return None };
+            to[0] = "nobody@example.org".to_owned();
+            at
+        }
+        Spoiled::MessageLeftOut => {
+            let at = entries.iter().position(envelope)?;
+            entries[at].kind = Kind::Message(MessageExpected::NoneLeft);
+            at
+        }
+        Spoiled::Body => {
+            let at = entries.iter().position(envelope)?;
+            entries
+                .insert(at + 1, behind(at + 1, MessageExpected::Body(Text::from_octets(b"\x00 no"), true)));
+            at + 1
+        }
+        Spoiled::Field => {
+            let at = entries.iter().position(envelope)?;
+            entries.insert(at + 1, behind(at + 1, MessageExpected::Field("X-Nobody: ".to_owned())));
+            at + 1
+        }
+    };
+    let line = wrong.entries.get(at).or(wrong.entries.last())?.line;
+    Some((wrong, line))
+}
+
+/// Whatever is written wrongly must be found with a server too: otherwise the test above proves nothing.
+#[test]
+fn a_wrong_expectation_is_found_with_a_server() {
+    let mut all = dialogs();
+    all.retain(|(_, dialog)| in_memory_only(dialog).is_none());
+    let setting = Setting::of(&all.iter().find(|(name, _)| name.ends_with("dot-stuffing.txt")).unwrap().1);
+    all.retain(|(_, dialog)| Setting::of(dialog) == setting);
+    let mut tasks = Vec::new();
+    for (at, how) in Spoiled::ALL.into_iter().enumerate() {
+        // A few of each kind, from all over the list; what has nothing to spoil is passed over.
+        let spoiled = all.iter().skip(at).filter_map(|(name, dialog)| {
+            spoil(dialog, how).map(|(wrong, line)| (name.clone(), how, wrong, line))
+        });
+        let before = tasks.len();
+        tasks.extend(spoiled.step_by(7).take(5));
+        assert!(tasks.len() >= before + 3, "{how:?}: too few dialogues can be spoiled so");
+    }
+    let server = Server::start(&setting);
+    let missed = Mutex::new(Vec::new());
+    in_lanes(LANES, tasks, |(name, how, dialog, line)| {
+        let miss = match play(&server, &dialog, Cut::Whole) {
+            Err(difference) if difference.line >= line => return,
+            Err(difference) => format!("{name}: {how:?}: found before line {line}: {difference}"),
+            Ok(()) => format!("{name}: {how:?}: nothing was found"),
+        };
+        missed.lock().unwrap().push(miss);
+    });
+    server.stop();
+    let missed = missed.into_inner().unwrap();
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
@@ -98,7 +98,8 @@ impl Server {
 
     fn await_ready(&mut self) {
         let since = Instant::now();
-        while TcpStream::connect(self.address(Listener::Smtp)).is_err() {
+        // Its ports are open before that, and a command would still find a directory that no server has open.
+        while !self.log().contains("event=ready") {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the server ended ({status}): {}", self.log());
             }
@@ -113,7 +114,10 @@ impl Server {
         let status = self.await_end();
         assert_eq!(status.map(|status| status.code()), Some(Some(0)), "{}", self.log());
         let log = self.log();
-        assert!(!log.contains("panic") && !log.contains("fault"), "{log}");
+        for (event, times) in [("server-started", 1), ("hash-worker-started", 1), ("panic", 0)] {
+            let is_it = |line: &&str| line.split(' ').any(|word| word == format!("event={event}"));
+            assert_eq!(log.lines().filter(is_it).count(), times, "{event}: {log}");
+        }
     }
 
     fn await_end(&mut self) -> Option<std::process::ExitStatus> {
