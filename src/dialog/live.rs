@@ -189,7 +189,7 @@ impl<'d> Caller<'d> {
     ///
     /// # Errors
     /// Where the dialogue is at odds with what was heard so far.
-    #[expect(clippy::should_implement_trait, reason = "it can fail, and no iterator may say so once")]
+    #[expect(clippy::should_implement_trait, reason = "what fails is over, and an iterator cannot say so")]
     pub fn next(&mut self) -> Result<Option<Deed>, Difference> {
         if self.awaited.is_some() {
             return self.differs("what came of the last deed was never told");
