@@ -294,6 +294,10 @@ pub const TIDY_SLICES_PER_STEP: usize = 1_024;
 pub const DROP_SLICES_PER_BATCH: usize = 256;
 /// Octets read at once from a journal that is checked.
 pub const JOURNAL_READ_OCTETS: usize = 64 * 1024;
+/// How long a starting server waits for a command that has the store open.
+pub const STORE_LOCK_MS_MAX: u64 = 5_000;
+/// How often it looks whether the store is free.
+pub const STORE_LOCK_RETRY_MS: u64 = 50;
 /// Rows of a list that one answer of the store carries.
 pub const LIST_ROWS_PER_PAGE: usize = 500;
 

@@ -3,6 +3,7 @@
 use super::Head;
 use super::compare::Seen;
 use crate::contract::Listener;
+use crate::mail::scan::HeaderScan;
 use crate::mail::{date, trace};
 use crate::types::{Host, MailId, UnixTime};
 use std::net::IpAddr;
@@ -118,5 +119,15 @@ fn prefix_octets(message: &LiveMessage, head: &Head) -> usize {
             length = length.saturating_add(field.len());
         }
     }
-    length
+    length.saturating_add(parting_octets(message.octets.get(length..).unwrap_or_default()))
+}
+
+/// Octets of the empty line that parts the fields from a message that is text alone. From outside it cannot be
+/// told from a message that began with an empty line itself; no dialogue has one.
+fn parting_octets(rest: &[u8]) -> usize {
+    const EMPTY_LINE: &[u8] = b"\r\n";
+    let Some(text) = rest.strip_prefix(EMPTY_LINE) else { return 0 };
+    let mut scan = HeaderScan::new();
+    scan.feed(text);
+    if scan.facts().begins_with_text { EMPTY_LINE.len() } else { 0 }
 }

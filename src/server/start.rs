@@ -1,5 +1,5 @@
 //! How the server process begins: what the parent passes becomes a loop.
-#![expect(clippy::disallowed_methods, reason = "chance comes in here")]
+#![expect(clippy::disallowed_methods, reason = "chance comes in here, and a start waits")]
 
 use super::channel::{Channel, Received, ToParent, ToServer};
 use super::clock::Clock;
@@ -11,9 +11,10 @@ use crate::config::checked::Config;
 use crate::directory::Directory;
 use crate::limits::{
     ARGON2_MEMORY_KIB, CONNECTION_OCTETS_MAX, DELIVERIES_PER_MESSAGE_MAX, DELIVERY_OCTETS_MAX,
-    DESCRIPTORS_RESERVED, HEARTBEAT_MS, SHARED_OCTETS_MAX, STORE_OPEN_MS_MAX,
+    DESCRIPTORS_RESERVED, HEARTBEAT_MS, SHARED_OCTETS_MAX, STORE_LOCK_MS_MAX, STORE_LOCK_RETRY_MS,
+    STORE_OPEN_MS_MAX,
 };
-use crate::store::fjall::FjallStore;
+use crate::store::fjall::{FjallStore, OpenReport};
 use crate::store::place::OpenMode;
 use crate::store::{Store, StoreError};
 use crate::telemetry::line::Line;
@@ -85,7 +86,7 @@ fn run_logged() -> u8 {
 
 /// Opens the store for writing, and says what was found and mended.
 fn open_store(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
-    let (store, report) = FjallStore::open(dir, OpenMode::Write)?;
+    let (store, report) = open_when_free(dir)?;
     if let Some(torn) = &report.torn {
         log::error!("{}", Line::new("store-repaired").text("reason", &torn.to_string()).finish());
     }
@@ -95,6 +96,20 @@ fn open_store(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
         .field("removed-accounts-to-empty", report.accounts_to_empty);
     log::info!("{}", line.finish());
     Ok(Box::new(store))
+}
+
+/// A command of the administrator may have the store open for a moment, just before this process took its place.
+fn open_when_free(dir: &Path) -> Result<(FjallStore, OpenReport), StoreError> {
+    let mut waited_ms = 0_u64;
+    loop {
+        match FjallStore::open(dir, OpenMode::Write) {
+            Err(StoreError::Locked) if waited_ms < STORE_LOCK_MS_MAX => {
+                std::thread::sleep(Duration::from_millis(STORE_LOCK_RETRY_MS));
+                waited_ms = waited_ms.saturating_add(STORE_LOCK_RETRY_MS);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The same over any socket, signals and store. A panic in what all connections share ends it with 75.
