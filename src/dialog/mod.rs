@@ -359,12 +359,13 @@ pub enum Given {
 }
 
 /// Every answer that can be written down, with the question it belongs to and its word.
-pub const GIVEN: [(About, &str, Given); 16] = [
+pub const GIVEN: [(About, &str, Given); 17] = [
     (About::Room, "enough", Given::Room(RoomAnswer::Enough)),
     (About::Room, "disk-full", Given::Room(RoomAnswer::DiskFull)),
     (About::Room, "unavailable", Given::Room(RoomAnswer::Unavailable)),
     (About::Sender, "own", Given::Sender(SenderLookup::Own)),
     (About::Sender, "not-own", Given::Sender(SenderLookup::NotOwn)),
+    (About::Sender, "account-stopped", Given::Sender(SenderLookup::AccountStopped)),
     (About::Sender, "unavailable", Given::Sender(SenderLookup::Unavailable)),
     (About::Recipient, "unavailable", Given::RecipientUnavailable),
     (About::Recipient, "no-living-member", Given::RecipientAlias(Expansion::NoLivingMember)),

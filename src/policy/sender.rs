@@ -1,6 +1,6 @@
 //! As whom an authenticated account may send.
 
-use crate::directory::{Directory, Target};
+use crate::directory::{AccountState, Directory, Target};
 use crate::types::{AccountId, ReversePath};
 
 /// Whether an account may send as a reverse-path.
@@ -12,6 +12,8 @@ pub enum SenderLookup {
     Own,
     /// Another address: 553 5.7.1.
     NotOwn,
+    /// The account was stopped or removed since it logged in: 550 5.7.13, whatever the reverse-path.
+    AccountStopped,
     /// The directory cannot be asked: 451 4.3.0.
     Unavailable,
 }
@@ -20,6 +22,10 @@ pub enum SenderLookup {
 #[must_use]
 pub fn look_up(directory: Option<&Directory>, account: AccountId, path: &ReversePath) -> SenderLookup {
     let Some(directory) = directory else { return SenderLookup::Unavailable };
+    match directory.account(account).map(|account| account.state) {
+        Some(AccountState::Active) => {}
+        Some(AccountState::Disabled | AccountState::Suspended) | None => return SenderLookup::AccountStopped,
+    }
     let mailbox = match path {
         ReversePath::Null => return SenderLookup::Null,
         ReversePath::Mailbox(mailbox) => mailbox,
@@ -34,7 +40,7 @@ pub fn look_up(directory: Option<&Directory>, account: AccountId, path: &Reverse
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
+    use crate::directory::{Account, Alias, Change, DomainEntry};
     use crate::types::{Address, Host, Mailbox};
 
     const ME: AccountId = AccountId(1);
@@ -86,6 +92,28 @@ mod tests {
             "me@elsewhere.example",
         ] {
             assert_eq!(sends_as(other), SenderLookup::NotOwn, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_account_that_was_stopped_or_removed_sends_as_nobody_in_a_session_still_open() {
+        let own = ReversePath::Mailbox(Mailbox {
+            local: "me@example.org".parse::<Address>().unwrap().local,
+            host: Host::Domain("example.org".to_owned().try_into().unwrap()),
+        });
+        for state in [Some(AccountState::Disabled), Some(AccountState::Suspended), None] {
+            let mut directory = directory();
+            let mut me = directory.account(ME).unwrap().clone();
+            match state {
+                Some(state) => {
+                    me.state = state;
+                    directory.apply(&Change::PutAccount(me));
+                }
+                None => directory.apply(&Change::RemoveAccount(ME)),
+            }
+            for path in [&own, &ReversePath::Null] {
+                assert_eq!(look_up(Some(&directory), ME, path), SenderLookup::AccountStopped, "{state:?}");
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use crate::limits::{
 };
 use crate::store::{Deliver, Operation, Store, StoreError, disk};
 use crate::telemetry::line::Line;
-use crate::types::MailId;
-use std::collections::{BTreeMap, VecDeque};
+use crate::types::{AccountId, MailId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub(super) struct Keeper<'a> {
     spools: BTreeMap<SpoolKey, Spool>,
     jobs: VecDeque<Job>,
     changes: Vec<Vec<Change>>,
+    /// Accounts removed since this process began; their numbers are never used again.
+    removed: BTreeSet<AccountId>,
     /// Octets free when last looked, less what was written since.
     free: u64,
     behind: bool,
@@ -77,6 +79,7 @@ impl<'a> Keeper<'a> {
             spools: BTreeMap::new(),
             jobs: VecDeque::new(),
             changes: Vec::new(),
+            removed: BTreeSet::new(),
             free: 0,
             behind: false,
             // A removal that was under way when the last process ended.
@@ -272,6 +275,9 @@ impl<'a> Keeper<'a> {
                 | StoreError::Io(_),
             ) => return result,
         };
+        if answer == CommitAnswer::Durable {
+            self.removed.extend(group.iter().flat_map(changes_of).filter_map(removed_account));
+        }
         for (key, body, slices) in committed {
             if answer == CommitAnswer::DiskFull && *slices > 0 {
                 self.drop_slices(*body, *slices)?;
@@ -287,6 +293,11 @@ impl<'a> Keeper<'a> {
 
     /// Puts slices until the last one, or, of a body in a file, a single one.
     fn advance(&mut self, job: &mut Job) -> Result<Stepped, StoreError> {
+        // A recipient can have been removed since RCPT. Nobody is told 250 for a message that nobody gets.
+        job.commit.deliveries.retain(|copy| !self.removed.contains(&copy.account));
+        if job.commit.deliveries.is_empty() {
+            return Ok(Stepped::No(CommitAnswer::Failed));
+        }
         let body_left = job.commit.body_octets.saturating_sub(job.done);
         if self.free < self.reserve_octets.saturating_add(body_left) {
             return Ok(Stepped::No(CommitAnswer::DiskFull));
@@ -344,6 +355,24 @@ impl<'a> Keeper<'a> {
             self.refuse(&job, CommitAnswer::Failed)?;
         }
         Ok(())
+    }
+}
+
+fn changes_of(operation: &Operation) -> &[Change] {
+    match operation {
+        Operation::Change(changes) => changes,
+        Operation::Deliver(_) => &[],
+    }
+}
+
+fn removed_account(change: &Change) -> Option<AccountId> {
+    match change {
+        Change::RemoveAccount(account) => Some(*account),
+        Change::PutDomain(_)
+        | Change::RemoveDomain(_)
+        | Change::PutAccount(_)
+        | Change::PutAlias(_)
+        | Change::RemoveAlias(_) => None,
     }
 }
 

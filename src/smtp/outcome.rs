@@ -87,6 +87,9 @@ pub fn sender(lookup: SenderLookup) -> Result<(), (Reply, &'static str)> {
             Reply::new(553, Enhanced(5, 7, 1), "Not an address of the account that is logged in"),
             "not-own-address",
         )),
+        SenderLookup::AccountStopped => {
+            Err((Reply::new(550, Enhanced(5, 7, 13), "User account disabled"), "account-stopped"))
+        }
         SenderLookup::Unavailable => Err((unavailable(), "directory-unavailable")),
     }
 }

@@ -221,3 +221,13 @@ fn a_failed_store_says_so_and_answers_no_more() {
     let (_, answers) = run(vec![small(1), small(2)], 0, faults);
     assert!(matches!(&answers[..], [FromStore::Failed(why)] if why.contains("planted")), "{answers:?}");
 }
+
+#[test]
+fn a_message_whose_only_account_is_removed_meanwhile_is_never_told_to_be_kept() {
+    let mut requests = large(1, 2);
+    requests.push(ToStore::Change(vec![Change::RemoveAccount(AccountId(1))]));
+    let (seen, answers) = run(requests, 0, Vec::new());
+    assert_eq!(answers_of_commits(&answers), [(1, CommitAnswer::Failed)]);
+    let id = MailId::new(UnixTime(7), 1);
+    assert_eq!(seen, [Seen::Slice(id, 0), Seen::Group(1), Seen::Dropped(id, 1)]);
+}
