@@ -8,6 +8,7 @@ use crate::limits::{AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, SKIPPED_LINE_
 use crate::smtp::command::{self, ClientName, Command, Dialect};
 use crate::smtp::offence::Offence;
 use crate::smtp::outcome::{self, Offered};
+use crate::telemetry::note::Note;
 use crate::types::{Enhanced, Reply};
 
 impl Core {
@@ -129,6 +130,7 @@ impl Core {
                 self.idle_command(Reply::new(214, Enhanced(2, 0, 0), text), phase, ctx)
             }
             Command::Vrfy => {
+                ctx.note(Note::Verify);
                 let text = "Cannot verify, but will take mail and try to deliver it";
                 self.idle_command(Reply::new(252, Enhanced(2, 0, 0), text), phase, ctx)
             }

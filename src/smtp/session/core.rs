@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::phase::Phase;
-use crate::contract::{Action, Actions, Answer, Cause, PeerFacts, Question, Ticket, Timer, TlsFacts};
+use crate::contract::{Action, Actions, Answer, Cause, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts};
 use crate::limits;
 use crate::smtp::offence::Offence;
 use crate::smtp::outcome;
@@ -47,6 +47,17 @@ pub(super) struct Tally {
     idle_commands: u32,
 }
 
+/// What is held back from a peer with a record, until [`Timer::Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Nothing.
+    No,
+    /// The greeting; whether the peer could not wait for it.
+    Greeting { talked: bool },
+    /// The ear: a command was just refused.
+    Refusal,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -58,6 +69,9 @@ pub(super) struct Core {
     pub(super) tally: Tally,
     /// The server is leaving; the session ends when its transaction does.
     pub(super) stopping: bool,
+    /// How slowly this peer is served.
+    pub(super) pace: Pace,
+    pub(super) held: Held,
     next_ticket: u64,
 }
 
@@ -71,6 +85,8 @@ impl Core {
             account: None,
             tally: Tally::default(),
             stopping: false,
+            pace: Pace::default(),
+            held: Held::No,
             next_ticket: 0,
         }
     }
@@ -92,12 +108,25 @@ impl Core {
     pub(super) fn refuse(&mut self, offence: Offence, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
         ctx.say(offence.reply());
         self.count(offence);
+        ctx.note(Note::Offence(offence));
+        self.slow_down(ctx);
         if offence == Offence::OtherProtocol {
             self.close(Cause::NotSmtp, ctx)
         } else if offence == Offence::BadChunk || self.is_at_error_ceiling() {
             self.close(Cause::TooManyErrors, ctx)
         } else {
             phase
+        }
+    }
+
+    /// After a refusal: a peer with a record is not heard for a while.
+    pub(super) fn slow_down(&mut self, ctx: &mut Ctx<'_>) {
+        match self.pace.refusal_ms {
+            0 => {}
+            wait_ms => {
+                self.held = Held::Refusal;
+                ctx.arm(Timer::Pace, wait_ms);
+            }
         }
     }
 
@@ -132,6 +161,7 @@ impl Core {
     /// Counts a refused recipient (its reply is said already). Goes on with `phase`, unless that was one too
     /// many.
     pub(super) fn refused_recipient(&mut self, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
+        self.slow_down(ctx);
         self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
         if self.tally.refused_recipients >= limits::SESSION_REFUSED_RECIPIENTS_MAX {
             return self.close(Cause::TooManyRefusedRecipients, ctx);
