@@ -5,6 +5,7 @@ use super::failure::{Exit, Failure, reason};
 use crate::config::checked::{Bases, Config};
 use crate::config::{self, Key, Problem, Written};
 use crate::limits::{CONFIG_OCTETS_MAX, PEM_OCTETS_MAX};
+use crate::server::tls;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -92,6 +93,12 @@ pub fn look_at(config: &Config, written: &Written) -> Result<Pem, Vec<Problem>> 
                 pem.warnings.extend(warn_of_open_key(&tls.key));
             }
             Err(what) => problem(Key::TlsKey, what),
+        }
+        // What the server would refuse when it starts is said now.
+        if let (Some(certificate), Some(key)) = (&pem.certificate, &pem.key)
+            && let Err(error) = tls::server_config(certificate, key)
+        {
+            problem(Key::TlsKey, error.to_string());
         }
     }
     if problems.is_empty() { Ok(pem) } else { Err(problems) }
