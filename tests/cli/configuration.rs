@@ -89,6 +89,15 @@ fn a_file_that_is_not_there_is_no_input() {
 }
 
 #[test]
+fn a_file_that_is_no_text_is_a_wrong_configuration() {
+    let world = World::new();
+    std::fs::write(world.root().join("latin.toml"), b"hostname = \"b\xfccher.example\"\n").unwrap();
+    for line in ["config check latin.toml", "serve --config latin.toml"] {
+        world.bare(line).failed(78, &["latin.toml", "not UTF-8"]);
+    }
+}
+
+#[test]
 fn serve_refuses_what_check_refuses() {
     let world = world();
     let (certificate, key) = pem();
