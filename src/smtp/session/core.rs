@@ -45,6 +45,12 @@ pub(super) struct Tally {
     pub(super) auth_failures: u32,
     /// Commands that brought no message nearer, since the last message.
     idle_commands: u32,
+    /// The last MAIL was not taken, and nothing came since but what belongs to it.
+    pub(super) mail_was_refused: bool,
+    /// The command of this moment is such a follower.
+    pub(super) is_behind_refused_mail: bool,
+    /// How many of them were refused, since the last message.
+    behind_refused_mail: u32,
 }
 
 /// What is held back from a peer with a record, until [`Timer::Pace`].
@@ -132,6 +138,11 @@ impl Core {
 
     /// Counts an offence whose reply is said elsewhere.
     pub(super) fn count(&mut self, offence: Offence) {
+        let is_sequel = matches!(offence, Offence::OutOfOrder | Offence::TlsFirst);
+        if self.tally.is_behind_refused_mail && is_sequel {
+            self.tally.behind_refused_mail = self.tally.behind_refused_mail.saturating_add(1);
+            return;
+        }
         self.tally.errors = self.tally.errors.saturating_add(1);
         self.tally.first.get_or_insert(offence);
     }
@@ -139,6 +150,7 @@ impl Core {
     /// Whether the session has come to its last error.
     pub(super) fn is_at_error_ceiling(&self) -> bool {
         self.tally.errors >= limits::SESSION_ERRORS_MAX
+            || self.tally.behind_refused_mail >= limits::SESSION_REFUSED_SEQUELS_MAX
     }
 
     /// Answers a command that brings no message nearer.
@@ -155,6 +167,7 @@ impl Core {
     pub(super) fn delivered(&mut self, ctx: &mut Ctx<'_>) {
         self.tally.idle_commands = 0;
         self.tally.surplus_recipients = 0;
+        self.tally.behind_refused_mail = 0;
         ctx.arm(Timer::Session, limits::SESSION_MS_MAX);
     }
 
