@@ -1,6 +1,8 @@
 //! A session again, with the same events, its octets cut into other reads: it must say and keep the same.
 
-use crate::contract::{Action, Actions, Answer, Cause, Event, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts};
+use crate::contract::{
+    Action, Actions, Answer, Cause, Event, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts,
+};
 use crate::smtp::session::{Session, Settings};
 use crate::types::{Chance, Now};
 use std::sync::Arc;

@@ -69,6 +69,8 @@ impl Driver {
                 Action::StartTls => self.story.push("tls".into()),
                 Action::Close(cause) => self.story.push(cause.name().into()),
                 Action::Arm(..) => {}
+                // Counted and never a line.
+                Action::Note(Note::Offence(_) | Note::Verify | Note::EarlyTalk) => {}
                 Action::Note(note) => self.story.push(format!("{note:?}")),
             }
         }
