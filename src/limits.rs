@@ -46,6 +46,9 @@ pub const SESSION_REFUSED_RECIPIENTS_MAX: u32 = 200;
 /// Recipients beyond [`RECIPIENTS_MAX`] in one session since the last delivered message before it is closed
 /// with 421. They are nobody's guesses: a list that is longer than a message may have comes in several.
 pub const SESSION_SURPLUS_RECIPIENTS_MAX: u32 = 10_000;
+/// RCPT, DATA and BDAT that came behind a refused MAIL in one session since the last delivered message before
+/// it is closed with 421. A client that pipelines sends them before it can know (RFC 2920 section 3.1).
+pub const SESSION_REFUSED_SEQUELS_MAX: u32 = 10_000;
 /// Commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO again …) since the last delivered
 /// message before they count as errors.
 pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;

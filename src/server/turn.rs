@@ -213,6 +213,7 @@ impl Loop {
             self.work_some();
             self.store.pump();
             self.beat();
+            self.admit_administrators();
             if let Some(ending) = self.ended() {
                 break ending;
             }
@@ -310,6 +311,12 @@ impl Loop {
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
         let Self { control, directory, store, now, .. } = self;
         act(control, &mut Office { now: now.moment, directory, store });
+    }
+
+    /// Takes commands that wait for a place, if one became free in this turn.
+    fn admit_administrators(&mut self) {
+        let Self { control, poll, directory, store, now, .. } = self;
+        control.accept_late(poll.registry(), &mut Office { now: now.moment, directory, store });
     }
 
     // ---- Leaving ----
