@@ -25,7 +25,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("directory", &[]),
     ("policy", &["contract", "directory"]),
     ("auth", &["contract", "directory"]),
-    ("telemetry", &["auth", "contract"]),
+    ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["contract", "directory"]),
     ("config", &["contract"]),
