@@ -28,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["contract", "directory"]),
-    ("config", &["contract"]),
+    ("config", &["auth", "contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",

@@ -17,6 +17,7 @@ use super::listener::{Door, Spare};
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, WakerSlot};
 use super::timers::Timers;
+use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
 use crate::directory::Directory;
@@ -115,6 +116,7 @@ pub struct Loop {
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
     pub(super) store_is_down: bool,
+    pub(super) throttle: Throttle,
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
@@ -177,6 +179,7 @@ impl Loop {
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
             store_is_down: false,
+            throttle: Throttle::new(config.throttle.rules(), chance.octets()),
             verifier: Verifier::new(opened.server_key, chance.fork()),
             worker: None,
             recorder: Recorder::new(),

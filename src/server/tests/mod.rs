@@ -113,6 +113,7 @@ impl World {
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
+            throttle: crate::config::throttle::ThrottleConfig::default(),
         };
         tweak(&mut config);
         let (ours, theirs) = channel::pair().unwrap();
