@@ -61,11 +61,11 @@ impl<T> FairQueue<T> {
     /// The next to be served; its prefix goes to the end of its class.
     pub(super) fn pop(&mut self) -> Option<T> {
         let strangers_wait = self.clean.count() > 0 || self.others.count() > 0;
-        if !strangers_wait || self.known_in_a_row < HASH_KNOWN_IN_A_ROW_MAX {
-            if let Some(item) = self.known.pop() {
-                self.known_in_a_row = self.known_in_a_row.saturating_add(1);
-                return Some(item);
-            }
+        if (!strangers_wait || self.known_in_a_row < HASH_KNOWN_IN_A_ROW_MAX)
+            && let Some(item) = self.known.pop()
+        {
+            self.known_in_a_row = self.known_in_a_row.saturating_add(1);
+            return Some(item);
         }
         self.known_in_a_row = 0;
         let clean_first = !self.clean_was_last;

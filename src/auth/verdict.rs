@@ -74,7 +74,7 @@ impl ThrottleRule {
             Self::DenyList => "deny-list",
             Self::Host => "too-many-from-host",
             Self::Net => "too-many-from-net",
-            Self::Wide => "too-many-from-48",
+            Self::Wide => "too-many-from-site",
             Self::Login => "too-many-for-login",
         }
     }

@@ -8,7 +8,7 @@ use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;
 use super::turn::Loop;
-use crate::auth::throttle::{Because, ConnectVerdict, MailOffence};
+use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
@@ -16,6 +16,7 @@ use crate::policy::admission::{Admitted, Prefix};
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
+use crate::telemetry::probing::mail_offence;
 use crate::types::{Enhanced, Moment, Reply, SessionId};
 use mio::Interest;
 use mio::net::TcpStream;
@@ -298,7 +299,7 @@ impl Loop {
                 let recipients = u64::try_from(*deliveries).unwrap_or(u64::MAX);
                 self.throttle.mail_accepted(self.now, peer.address, recipients);
             }
-            if let Some(offence) = MailOffence::of(&note) {
+            if let Some(offence) = mail_offence(&note) {
                 self.throttle.mail_offence(self.now, peer.address, offence);
                 let pace = self.throttle.pace(self.now, peer.address);
                 let pace = Pace { greeting_ms: pace.banner_ms, refusal_ms: pace.reply_ms };

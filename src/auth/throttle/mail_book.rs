@@ -9,8 +9,6 @@ use crate::limits::{
     MAIL_REPLY_MS_MAX, MAIL_REPLY_MS_PER_POINT, MAIL_SCORE_PER_HOUR, MAIL_SLOW_POINTS,
     MAIL_UNKNOWN_RECIPIENT_POINTS, MAIL_VRFY_POINTS, REFUSAL_TICK_MS, THROTTLE_MAIL_SETS,
 };
-use crate::smtp::offence::Offence;
-use crate::telemetry::note::Note;
 use crate::types::{Moment, Prefix};
 
 /// What a peer does on port 25 that no mail server needs to do.
@@ -33,55 +31,6 @@ pub enum MailOffence {
 }
 
 impl MailOffence {
-    /// What a note of a session on port 25 tells. Every reason of a refused recipient and every offence that is
-    /// not named here is one that mail servers come to, too.
-    #[must_use]
-    pub fn of(note: &Note) -> Option<Self> {
-        match note {
-            Note::RecipientRefused { reason, .. } => match *reason {
-                "no-such-address" => Some(Self::UnknownRecipient),
-                "not-our-domain" => Some(Self::RelayAttempt),
-                _ => None,
-            },
-            Note::Offence(offence) => match offence {
-                Offence::OtherProtocol => Some(Self::OtherProtocol),
-                Offence::AuthNotNow => Some(Self::AuthOnSmtp),
-                Offence::UnknownCommand | Offence::ControlCharacter | Offence::LineTooLong => {
-                    Some(Self::Garbage)
-                }
-                Offence::NotImplemented => Some(Self::Vrfy),
-                Offence::BadArgument
-                | Offence::SenderSyntax
-                | Offence::RecipientSyntax
-                | Offence::PathTooLong
-                | Offence::UnknownParameter
-                | Offence::BadParameter
-                | Offence::SenderNeedsUtf8
-                | Offence::RecipientNeedsUtf8
-                | Offence::BadChunk
-                | Offence::OutOfOrder
-                | Offence::NoValidRecipients
-                | Offence::BinaryNeedsBdat
-                | Offence::TlsFirst
-                | Offence::AuthFirst
-                | Offence::TlsNotOffered
-                | Offence::UnknownMechanism
-                | Offence::AuthMalformed
-                | Offence::AuthCancelled
-                | Offence::AuthLineTooLong
-                | Offence::TooManyIdleCommands => None,
-            },
-            Note::Verify => Some(Self::Vrfy),
-            Note::EarlyTalk => Some(Self::EarlyTalk),
-            Note::Login { .. }
-            | Note::Accepted { .. }
-            | Note::MessageRefused { .. }
-            | Note::Encrypted
-            | Note::TurnedAway { .. }
-            | Note::Closed { .. } => None,
-        }
-    }
-
     /// What it weighs, in points.
     #[must_use]
     pub fn points(self) -> u64 {

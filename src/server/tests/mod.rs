@@ -6,6 +6,7 @@ mod control;
 mod ending;
 mod hostile;
 mod mail;
+mod throttle;
 
 use super::channel::{self, Channel, ToParent, ToServer};
 use super::{hash_worker, start};
