@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
-    ("control", &["directory"]),
+    ("control", &["auth", "directory"]),
     ("frame", &[]),
     ("mail", &["contract"]),
     ("directory", &[]),

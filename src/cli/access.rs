@@ -80,7 +80,9 @@ impl Access {
             other @ (Response::Changed { .. }
             | Response::Directory(_)
             | Response::Messages { .. }
-            | Response::Message(_)) => Ok(other),
+            | Response::Message(_)
+            | Response::Explained(_)
+            | Response::NoThrottle) => Ok(other),
         }
     }
 

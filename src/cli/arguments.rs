@@ -2,6 +2,7 @@
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
+use crate::control::AuthSubject;
 use crate::directory::{AccountState, plan};
 use crate::types::{Address, Domain, ForwardPath, Uid};
 use lexopt::Arg;
@@ -97,6 +98,10 @@ pub enum DataCommand {
     AliasList(Form),
     /// Explain what mail and logins come to.
     AddressExplain(ForwardPath, Form),
+    /// Say what the throttle holds against somebody.
+    AuthExplain(AuthSubject, Form),
+    /// Forget it.
+    AuthForgive(AuthSubject),
     /// List messages.
     MailList(Address, Form),
     /// Write a message out.
@@ -327,6 +332,8 @@ impl Given {
             | Verb::AliasRemove
             | Verb::AliasList
             | Verb::AddressExplain
+            | Verb::AuthExplain
+            | Verb::AuthForgive
             | Verb::MailList
             | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
         }
@@ -363,6 +370,8 @@ impl Given {
             Verb::AddressExplain => {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
+            Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
+            Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),
             Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
             Verb::MailShow => {
                 let id = text(self.operand(spec, 1)?)?;
@@ -382,6 +391,14 @@ impl Given {
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));
             }
+        })
+    }
+
+    fn subject(&self, spec: &Spec) -> Result<AuthSubject, Failure> {
+        let word = text(self.operand(spec, 0)?)?;
+        Ok(match word.parse() {
+            Ok(source) => AuthSubject::Source(source),
+            Err(_) => AuthSubject::Login(address(&word)?.to_string()),
         })
     }
 

@@ -146,9 +146,11 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
     match store.change_all(&requests)? {
         Response::Changed { .. } => Ok(()),
         Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
-        Response::Directory(_) | Response::Messages { .. } | Response::Message(_) => {
-            Err(super::access::unexpected())
-        }
+        Response::Directory(_)
+        | Response::Messages { .. }
+        | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle => Err(super::access::unexpected()),
     }
 }
 

@@ -20,6 +20,8 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         Response::Changed { .. }
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

@@ -21,6 +21,7 @@ pub mod place;
 pub mod remote;
 pub mod serve;
 pub mod spec;
+pub mod throttle;
 
 use crate::server;
 use arguments::{Command, DataCommand, Place};
@@ -69,6 +70,8 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AccountList(form) => list::accounts(dir, form),
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
+        DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
+        DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),
         DataCommand::MailList(address, form) => mail::list(dir, &address, form),
         DataCommand::MailShow(address, uid) => mail::show(dir, &address, uid),
     }
