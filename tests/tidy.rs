@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
-    ("control", &["directory"]),
+    ("control", &["auth", "directory"]),
     ("frame", &[]),
     ("mail", &["contract"]),
     ("directory", &[]),
@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("auth", &["contract", "directory"]),
     ("telemetry", &["auth", "contract"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
-    ("store", &["contract", "directory"]),
+    ("store", &["auth", "contract", "directory"]),
     ("config", &["contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (

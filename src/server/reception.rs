@@ -8,6 +8,7 @@ use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;
 use super::turn::Loop;
+use crate::auth::report::{self, names};
 use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
@@ -102,7 +103,18 @@ impl Loop {
             let _ = stream.write(&as_octets(&reply));
         }
         let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer, note });
+        self.note(peer, note);
+    }
+
+    /// Counts and logs an event of a session, and keeps logins for the report.
+    fn note(&mut self, peer: PeerFacts, note: Note) {
+        let now = self.now;
+        if let Note::Login { mechanism, login, verdict } = &note {
+            let name = names::kept(Some(&self.directory), login);
+            let PeerFacts { session, address: source, .. } = peer;
+            self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
+        }
+        self.recorder.note(now, &Noted { peer, note });
     }
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts) {
@@ -211,7 +223,7 @@ impl Loop {
         let now = self.now.moment;
         let mut requests = Vec::new();
         match deed {
-            Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+            Deed::Note(note) => self.note(facts, note),
             Deed::Keep(octets) => {
                 self.bodies.keep(facts.session, &mut connection.body, octets, &mut requests);
             }
@@ -254,7 +266,7 @@ impl Loop {
         // What happened before the panic did happen; what it asked of others is dropped with it.
         for deed in deeds {
             match deed {
-                Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+                Deed::Note(note) => self.note(facts, note),
                 Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
             }
         }
@@ -264,7 +276,7 @@ impl Loop {
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer: facts, note });
+        self.note(facts, note);
         self.remove(key);
     }
 
@@ -291,6 +303,11 @@ impl Loop {
                 FromStore::Spooled(session, key, octets) => self.spooled(session, key, octets),
                 FromStore::Changed(result) => {
                     self.with_control(|control, office| control.changed(result, office));
+                }
+                FromStore::Reported(Ok(())) => {}
+                FromStore::Reported(Err(error)) => {
+                    let line = Line::new("report-not-kept").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
                 }
                 FromStore::Listed(ask, rows) => {
                     self.with_control(|control, office| control.listed(ask, rows, office));
