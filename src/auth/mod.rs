@@ -22,5 +22,6 @@ pub mod phc;
 mod queue;
 pub mod report;
 pub mod sasl;
+pub mod throttle;
 pub mod verdict;
 pub mod verifier;

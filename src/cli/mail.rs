@@ -73,9 +73,11 @@ pub fn list(dir: &Path, address: &Address, form: Form) -> Result<(), Failure> {
 fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<MessageRow>, bool), Failure> {
     match access.ask(&Request::MailList(address.clone(), after))? {
         Response::Messages { rows, more } => Ok((rows, more)),
-        Response::Changed { .. } | Response::Directory(_) | Response::Message(_) | Response::Refused(..) => {
-            Err(unexpected())
-        }
+        Response::Changed { .. }
+        | Response::Directory(_)
+        | Response::ReportDay(_)
+        | Response::Message(_)
+        | Response::Refused(..) => Err(unexpected()),
     }
 }
 
@@ -135,6 +137,7 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         }
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Refused(..) => Err(unexpected()),
     }

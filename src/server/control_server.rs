@@ -57,6 +57,8 @@ pub struct ControlServer {
     last_ask: u64,
     waiting: VecDeque<(u64, plan::Request)>,
     changing: Option<Changing>,
+    /// Somebody waits in the kernel until a place is free.
+    is_full: bool,
 }
 
 /// Longest path of a Unix socket (unix(7), `sun_path` less its NUL).
@@ -108,12 +110,24 @@ impl ControlServer {
             last_ask: 0,
             waiting: VecDeque::new(),
             changing: None,
+            is_full: false,
         })
     }
 
-    /// The poll says that somebody waits.
+    /// Takes those whom the poll told of when every place was taken.
+    pub fn accept_late(&mut self, registry: &Registry, office: &mut Office<'_>) {
+        if self.is_full && self.clients.len() < CONTROL_CONNECTIONS_MAX {
+            self.accept(registry, office);
+        }
+    }
+
+    /// The poll says that somebody waits. Beyond the ceiling they go on waiting, in the kernel.
     pub fn accept(&mut self, registry: &Registry, office: &mut Office<'_>) {
         loop {
+            self.is_full = self.clients.len() >= CONTROL_CONNECTIONS_MAX;
+            if self.is_full {
+                return;
+            }
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream, registry, office),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -150,15 +164,6 @@ impl ControlServer {
             busy: Busy::No,
             active: office.now,
         };
-        if self.clients.len() >= CONTROL_CONNECTIONS_MAX {
-            client.say(&Response::Refused(
-                Refusal::Temporary,
-                "too many commands are talking to the server; try again".into(),
-            ));
-            // One line always fits into the buffer of a new socket.
-            let _ = client.flush();
-            return;
-        }
         // Numbers grow, tokens come round: a stale event for another client only makes it look.
         let token = Token(self.token_of(id));
         if registry.register(&mut client.stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {

@@ -261,8 +261,7 @@ impl Loop {
 
     /// A panic was caught in the work of this connection. It hears 421 if that still works.
     pub(super) fn caught(&mut self, key: usize, deeds: Vec<Deed>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let facts = connection.facts;
+        let Some(facts) = self.connections.get(key).map(|connection| connection.facts) else { return };
         // What happened before the panic did happen; what it asked of others is dropped with it.
         for deed in deeds {
             match deed {
@@ -270,6 +269,7 @@ impl Loop {
                 Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
             }
         }
+        let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
             log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());

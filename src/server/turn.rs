@@ -217,6 +217,7 @@ impl Loop {
             self.save_report();
             self.store.pump();
             self.beat();
+            self.admit_administrators();
             if let Some(ending) = self.ended() {
                 break ending;
             }
@@ -328,6 +329,13 @@ impl Loop {
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
         let Self { control, directory, ledger, store, now, .. } = self;
         act(control, &mut Office { now: now.moment, directory, ledger, store });
+    }
+
+    /// Takes commands that wait for a place, if one became free in this turn.
+    fn admit_administrators(&mut self) {
+        let Self { control, poll, directory, ledger, store, now, .. } = self;
+        let mut office = Office { now: now.moment, directory, ledger, store };
+        control.accept_late(poll.registry(), &mut office);
     }
 
     // ---- Leaving ----

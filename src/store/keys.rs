@@ -23,6 +23,7 @@
 use super::{MessageRecord, StoreError};
 use crate::auth::report::{Day, DayNumber};
 use crate::directory::{Account, Alias, DomainEntry};
+use crate::limits::REPORT_DAY_OCTETS_MAX;
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -402,6 +403,9 @@ pub fn encode_report(day: &Day) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
 pub fn decode_report(key: &[u8], value: &[u8]) -> Result<Day, StoreError> {
+    if value.len() > REPORT_DAY_OCTETS_MAX {
+        return Err(damaged("a day of the report", key));
+    }
     let day: Day = decode_json("a day of the report", key, value)?;
     if report_key(day.day) == *key { Ok(day) } else { Err(damaged("a day of the report", key)) }
 }

@@ -171,6 +171,9 @@ fn tell(noted: &Noted) -> (Counter, Told) {
             (("message-refused", reason), Some((class, level, line)))
         }
         Note::Encrypted => (("tls", "up"), None),
+        Note::Offence(offence) => (("offence", offence.name()), None),
+        Note::Verify => (("probe", "vrfy"), None),
+        Note::EarlyTalk => (("probe", "early-talk"), None),
         Note::Closed { cause, errors, offence } => tell_closed(peer, *cause, *errors, offence),
     }
 }

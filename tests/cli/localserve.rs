@@ -94,6 +94,39 @@ fn a_first_start_makes_all_that_is_needed_and_mail_is_read_back_before_and_after
 }
 
 #[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listeners = format!("listener=[{{kind=\"smtp\",address=\"{address}\"}}]");
+    let mut command = binary();
+    command.args(["localserve", "--set", &listeners, "--dir"]).arg(world.dir());
+    let first = crate::world::run(&mut command, b"");
+    // The first start says too that it made the directory.
+    assert_eq!(first.code, 75, "{first:?}");
+    crate::world::run(&mut command, b"").failed(75, &[&address.to_string(), "--port-base 2000"]);
+}
+
+#[test]
+fn many_commands_at_once_all_get_their_turn() {
+    let world = World::new();
+    let server = Server::start(&world);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..30)
+            .map(|number| {
+                let world = &world;
+                scope.spawn(move || world.run(&format!("domain add d{number}.example")))
+            })
+            .collect();
+        for run in runs {
+            run.join().unwrap().silent();
+        }
+    });
+    assert_eq!(world.run("domain list --json").json().as_array().unwrap().len(), 31);
+    server.stop();
+}
+
+#[test]
 fn a_further_start_keeps_password_certificate_and_changes() {
     let world = World::new();
     let server = Server::start(&world);

@@ -2,7 +2,10 @@
 
 use super::table::Busiest;
 use crate::auth::verdict::LoginVerdict;
-use crate::limits::DAY_SECONDS;
+use crate::limits::{
+    DAY_SECONDS, REPORT_LOGINS_PER_DAY, REPORT_SOURCES_PER_DAY, REPORT_SUCCESSES_PER_DAY,
+    REPORT_WORDS_PER_DAY,
+};
 use crate::types::{AccountId, Prefix, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,16 +60,20 @@ impl Outcome {
     }
 }
 
-/// How many logins ended how.
+/// How many logins ended how. Written with short names: a day has many of these and must stay small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// [`Outcome::Accepted`].
+    #[serde(rename = "a")]
     pub accepted: u64,
     /// [`Outcome::Refused`].
+    #[serde(rename = "r")]
     pub refused: u64,
     /// [`Outcome::Unavailable`].
+    #[serde(rename = "u")]
     pub unavailable: u64,
     /// [`Outcome::TurnedAway`].
+    #[serde(rename = "t")]
     pub turned_away: u64,
 }
 
@@ -118,8 +125,19 @@ pub struct SourceCounts {
     pub last: UnixTime,
     /// Connections that tried to log in, at least.
     pub sessions: u64,
-    /// The youngest session counted: a session is counted once.
+    /// The youngest session counted: a session is counted once. The next process numbers them anew.
+    #[serde(skip)]
     pub(super) last_session: u64,
+}
+
+impl SourceCounts {
+    /// Adds those of another day.
+    pub fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.sessions = self.sessions.saturating_add(other.sessions);
+    }
 }
 
 /// What is counted about a login name.
@@ -133,6 +151,17 @@ pub struct LoginCounts {
     pub last: UnixTime,
 }
 
+impl LoginCounts {
+    /// Adds those of another day; the account is that of the later one.
+    pub fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        if other.last >= self.last {
+            self.account = other.account;
+            self.last = other.last;
+        }
+    }
+}
+
 /// What is counted about logins of one account from one place that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuccessCounts {
@@ -144,6 +173,16 @@ pub struct SuccessCounts {
     pub last: UnixTime,
     /// Failed logins from this place on that day before the first success, at least.
     pub failures_before: u64,
+}
+
+impl SuccessCounts {
+    /// Adds those of another day; of the failures before, the most stays.
+    pub fn add(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.failures_before = self.failures_before.max(other.failures_before);
+    }
 }
 
 /// Whose login succeeded from where.
@@ -175,6 +214,19 @@ pub struct Day {
 }
 
 impl Day {
+    /// Cuts tables that are larger than ours ever are: a store may have been written by something else.
+    pub(super) fn cut(&mut self) {
+        self.sources.cut(REPORT_SOURCES_PER_DAY);
+        self.logins.cut(REPORT_LOGINS_PER_DAY);
+        self.successes.cut(REPORT_SUCCESSES_PER_DAY);
+        while self.mechanisms.len() > REPORT_WORDS_PER_DAY {
+            self.mechanisms.pop_last();
+        }
+        while self.reasons.len() > REPORT_WORDS_PER_DAY {
+            self.reasons.pop_last();
+        }
+    }
+
     /// A day on which nothing happened.
     #[must_use]
     pub fn new(day: DayNumber) -> Self {

@@ -8,6 +8,7 @@
 pub mod day;
 pub mod ledger;
 pub mod names;
+pub mod summary;
 pub mod table;
 
 pub use day::{Day, DayNumber};

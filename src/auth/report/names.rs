@@ -5,7 +5,7 @@
 
 use crate::auth::lookup::{self, LoginLookup};
 use crate::directory::Directory;
-use crate::limits::REPORT_NAME_CHARS_MAX;
+use crate::limits::REPORT_NAME_OCTETS_MAX;
 use crate::types::{AccountId, Address};
 
 /// A login name as the report keeps it.
@@ -96,8 +96,10 @@ fn shape(text: &str) -> String {
 }
 
 fn cut(text: String) -> String {
-    if text.chars().nth(REPORT_NAME_CHARS_MAX).is_none() {
-        return text;
-    }
-    text.chars().take(REPORT_NAME_CHARS_MAX).collect()
+    let mut left = REPORT_NAME_OCTETS_MAX;
+    let fits = |c: &char| {
+        left = left.saturating_sub(c.len_utf8());
+        left > 0
+    };
+    if text.len() <= REPORT_NAME_OCTETS_MAX { text } else { text.chars().take_while(fits).collect() }
 }

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row<K, V> {
     /// Whose.
+    #[serde(rename = "k")]
     pub key: K,
     /// How often the table may be full when somebody new comes until the row goes.
+    #[serde(rename = "w")]
     weight: u64,
     /// What is counted.
+    #[serde(rename = "v")]
     pub value: V,
 }
 
@@ -69,6 +72,13 @@ impl<K: Ord, V> Busiest<K, V> {
         let (weight, value) = self.rows.entry(key).or_insert_with(|| (0, fresh()));
         *weight = weight.saturating_add(1);
         Some(value)
+    }
+
+    /// Leaves the first `rows_max` rows.
+    pub fn cut(&mut self, rows_max: usize) {
+        while self.rows.len() > rows_max {
+            self.rows.pop_last();
+        }
     }
 
     /// By how much a count can be too low; 0: all counts are exact and nobody is missing.

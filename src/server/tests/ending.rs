@@ -139,6 +139,9 @@ impl crate::store::Store for Panicking {
     fn directory(&self) -> Result<crate::directory::Directory, StoreError> {
         self.0.directory()
     }
+    fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
+        self.0.report()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.0.server_key()
     }
