@@ -198,6 +198,14 @@ pub const PHC_OCTETS_MAX: usize = 256;
 pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
 /// Password checks waiting for the hash worker.
 pub const HASH_QUEUE_MAX: usize = 32;
+/// Places of those that networks without failures and all others may fill together; the rest is for networks
+/// where a login succeeded.
+pub const HASH_QUEUE_CLEAN_MAX: usize = 24;
+/// Places of those that networks with failures may fill.
+pub const HASH_QUEUE_OTHERS_MAX: usize = 16;
+const _: () = assert!(HASH_QUEUE_OTHERS_MAX < HASH_QUEUE_CLEAN_MAX && HASH_QUEUE_CLEAN_MAX < HASH_QUEUE_MAX);
+/// Checks of known networks served in a row while others wait.
+pub const HASH_KNOWN_IN_A_ROW_MAX: usize = 3;
 /// Password checks waiting from one IPv4 /24 or IPv6 /56.
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.

@@ -25,10 +25,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("directory", &[]),
     ("policy", &["contract", "directory"]),
     ("auth", &["contract", "directory"]),
-    ("telemetry", &["auth", "contract"]),
+    ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
-    ("config", &["contract"]),
+    ("config", &["auth", "contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",

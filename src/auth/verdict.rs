@@ -47,6 +47,37 @@ pub enum Unavailability {
     QueueFull,
     /// The hash worker died, or took too long.
     Worker,
+    /// A rule of the throttle turned it away unchecked.
+    Throttled(ThrottleRule),
+}
+
+/// Which rule of `auth::throttle` turned a login away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ThrottleRule {
+    /// The administrator's deny-list.
+    DenyList,
+    /// Too many failures from an IPv4 address or IPv6 /64.
+    Host,
+    /// Too many failures from an IPv4 /24 or IPv6 /56.
+    Net,
+    /// Too many failures from an IPv6 /48.
+    Wide,
+    /// Too many failures for this login.
+    Login,
+}
+
+impl ThrottleRule {
+    /// The word in log lines and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DenyList => "deny-list",
+            Self::Host => "too-many-from-host",
+            Self::Net => "too-many-from-net",
+            Self::Wide => "too-many-from-site",
+            Self::Login => "too-many-for-login",
+        }
+    }
 }
 
 impl Refusal {
@@ -75,6 +106,7 @@ impl Unavailability {
             Self::Directory => "directory-unavailable",
             Self::QueueFull => "hash-queue-full",
             Self::Worker => "hash-worker-unavailable",
+            Self::Throttled(rule) => rule.name(),
         }
     }
 }
@@ -98,7 +130,16 @@ impl LoginVerdict {
             ) => Reply::new(535, Enhanced(5, 7, 8), "Authentication credentials invalid"),
             Self::Disabled(_) => Reply::new(525, Enhanced(5, 7, 13), "User account disabled"),
             Self::Unavailable(
-                Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
+                Unavailability::Directory
+                | Unavailability::QueueFull
+                | Unavailability::Worker
+                | Unavailability::Throttled(
+                    ThrottleRule::DenyList
+                    | ThrottleRule::Host
+                    | ThrottleRule::Net
+                    | ThrottleRule::Wide
+                    | ThrottleRule::Login,
+                ),
             ) => Reply::new(454, Enhanced(4, 7, 0), "Temporary authentication failure"),
         }
     }
@@ -120,6 +161,17 @@ mod tests {
         Refusal::OtherIdentity,
     ];
 
+    const UNAVAILABILITIES: [Unavailability; 8] = [
+        Unavailability::Directory,
+        Unavailability::QueueFull,
+        Unavailability::Worker,
+        Unavailability::Throttled(ThrottleRule::DenyList),
+        Unavailability::Throttled(ThrottleRule::Host),
+        Unavailability::Throttled(ThrottleRule::Net),
+        Unavailability::Throttled(ThrottleRule::Wide),
+        Unavailability::Throttled(ThrottleRule::Login),
+    ];
+
     fn wire(verdict: LoginVerdict) -> String {
         let mut out = Vec::new();
         verdict.reply().encode(&mut out);
@@ -136,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_unavailability_is_the_same_octets() {
-        for why in [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker] {
+        for why in UNAVAILABILITIES {
             assert_eq!(
                 wire(LoginVerdict::Unavailable(why)),
                 "454 4.7.0 Temporary authentication failure\r\n"
@@ -154,10 +206,7 @@ mod tests {
     #[test]
     fn every_reason_has_a_word_of_its_own() {
         let mut words: Vec<&str> = REFUSALS.iter().map(|refusal| refusal.name()).collect();
-        words.extend(
-            [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker]
-                .map(|why| why.name()),
-        );
+        words.extend(UNAVAILABILITIES.map(|why| why.name()));
         words.sort_unstable();
         let count = words.len();
         words.dedup();

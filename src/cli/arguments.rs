@@ -2,7 +2,9 @@
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
+use crate::auth::report::DayNumber;
 use crate::directory::{AccountState, plan};
+use crate::mail::date::from_rfc3339;
 use crate::types::{Address, Domain, ForwardPath, Uid};
 use lexopt::Arg;
 use std::ffi::OsString;
@@ -35,6 +37,15 @@ pub enum Form {
     People,
     /// JSON.
     Scripts,
+}
+
+/// From when on a report tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So many days, today included; 1 at the least.
+    Days(u32),
+    /// From this day on.
+    Date(DayNumber),
 }
 
 /// What to do.
@@ -97,6 +108,8 @@ pub enum DataCommand {
     AliasList(Form),
     /// Explain what mail and logins come to.
     AddressExplain(ForwardPath, Form),
+    /// Tell who logged in and who tried.
+    AuthReport(Option<Since>, Form),
     /// List messages.
     MailList(Address, Form),
     /// Write a message out.
@@ -327,6 +340,7 @@ impl Given {
             | Verb::AliasRemove
             | Verb::AliasList
             | Verb::AddressExplain
+            | Verb::AuthReport
             | Verb::MailList
             | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
         }
@@ -363,6 +377,7 @@ impl Given {
             Verb::AddressExplain => {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
+            Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
             Verb::MailShow => {
                 let id = text(self.operand(spec, 1)?)?;
@@ -382,6 +397,15 @@ impl Given {
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));
             }
+        })
+    }
+
+    fn since(&self) -> Result<Option<Since>, Failure> {
+        let Some(text) = self.texts(Opt::Since)?.pop() else { return Ok(None) };
+        let days = text.parse::<u32>().ok().filter(|days| *days > 0).map(Since::Days);
+        let date = || from_rfc3339(&format!("{text}T00:00:00Z")).map(|time| Since::Date(DayNumber::of(time)));
+        days.or_else(date).map(Some).ok_or_else(|| {
+            usage(format!("--since {text:?}: a number of days, or a date such as 2026-11-01, is wanted"))
         })
     }
 

@@ -19,6 +19,7 @@ pub mod output;
 pub mod password;
 pub mod place;
 pub mod remote;
+pub mod report;
 pub mod serve;
 pub mod spec;
 
@@ -69,6 +70,7 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AccountList(form) => list::accounts(dir, form),
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
+        DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::MailList(address, form) => mail::list(dir, &address, form),
         DataCommand::MailShow(address, uid) => mail::show(dir, &address, uid),
     }

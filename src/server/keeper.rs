@@ -55,7 +55,7 @@ pub(super) struct Keeper<'a> {
     spools: BTreeMap<SpoolKey, Spool>,
     jobs: VecDeque<Job>,
     changes: Vec<Vec<Change>>,
-    reports: Vec<Box<Save>>,
+    reports: Vec<Save>,
     /// Accounts removed since this process began; their numbers are never used again.
     removed: BTreeSet<AccountId>,
     /// Octets free when last looked, less what was written since.
@@ -164,7 +164,7 @@ impl<'a> Keeper<'a> {
             }
             ToStore::Commit { key, commit, body } => self.begin(key, commit, body),
             ToStore::Change(changes) => self.changes.push(changes),
-            ToStore::Report(save) => self.reports.push(save),
+            ToStore::Report(save) => self.reports.push(*save),
             ToStore::List(ask, account, after, rows) => {
                 let listed = self.store.list(account, after, rows);
                 self.answers.send(FromStore::Listed(ask, listed));
@@ -255,7 +255,7 @@ impl<'a> Keeper<'a> {
         group.extend(changes.into_iter().map(Operation::Change));
         let reports = std::mem::take(&mut self.reports);
         let report_count = reports.len();
-        group.extend(reports.into_iter().map(Operation::Report));
+        group.extend(reports.into_iter().map(|save| Operation::Report(Box::new(save))));
         self.commit(&group, &committed, (change_count, report_count))
     }
 

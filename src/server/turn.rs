@@ -18,6 +18,7 @@ use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
 use crate::auth::report::Ledger;
+use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
 use crate::directory::Directory;
@@ -116,6 +117,7 @@ pub struct Loop {
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
     pub(super) store_is_down: bool,
+    pub(super) throttle: Throttle,
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
@@ -179,6 +181,7 @@ impl Loop {
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
             store_is_down: false,
+            throttle: Throttle::new(config.throttle.rules(), chance.octets()),
             verifier: Verifier::new(opened.server_key, chance.fork()),
             worker: None,
             recorder: Recorder::new(),

@@ -1,6 +1,6 @@
 //! A counter and a log line in one value.
 
-use crate::auth::verdict::{LoginVerdict, Refusal};
+use crate::auth::verdict::{LoginVerdict, Refusal, ThrottleRule};
 use crate::contract::{Cause, PeerFacts};
 use crate::smtp::offence::Offence;
 use crate::types::MailId;
@@ -48,6 +48,13 @@ pub enum Note {
     Encrypted,
     /// A command was refused. Counted; the line is the session's, at its end.
     Offence(Offence),
+    /// A rule of the throttle refused a connection (or a login, in a dry run), or would have.
+    TurnedAway {
+        /// Which.
+        rule: ThrottleRule,
+        /// False in a dry run: nobody was refused.
+        enforced: bool,
+    },
     /// VRFY was asked. Counted.
     Verify,
     /// The peer talked before it was greeted. Counted.

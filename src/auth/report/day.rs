@@ -1,7 +1,7 @@
 //! What is counted of one day.
 
 use super::table::Busiest;
-use crate::auth::verdict::LoginVerdict;
+use crate::auth::verdict::{LoginVerdict, Unavailability};
 use crate::limits::{
     DAY_SECONDS, REPORT_LOGINS_PER_DAY, REPORT_SOURCES_PER_DAY, REPORT_SUCCESSES_PER_DAY,
     REPORT_WORDS_PER_DAY,
@@ -55,7 +55,10 @@ impl Outcome {
         match verdict {
             LoginVerdict::Accepted(_) => Self::Accepted,
             LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) => Self::Refused,
-            LoginVerdict::Unavailable(_) => Self::Unavailable,
+            LoginVerdict::Unavailable(Unavailability::Throttled(_)) => Self::TurnedAway,
+            LoginVerdict::Unavailable(
+                Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
+            ) => Self::Unavailable,
         }
     }
 }

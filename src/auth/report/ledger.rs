@@ -52,10 +52,13 @@ impl Ledger {
     /// The days as they were written last; `days_max` of them are kept, 1 at the least.
     #[must_use]
     pub fn load(days: impl IntoIterator<Item = Day>, days_max: u32, now: Now) -> Self {
-        let days = days.into_iter().map(|mut day| {
-            day.cut();
-            (day.day, day)
-        }).collect();
+        let days = days
+            .into_iter()
+            .map(|mut day| {
+                day.cut();
+                (day.day, day)
+            })
+            .collect();
         let mut ledger = Self { days, days_max: days_max.max(1), not_before: now.moment, ..Self::default() };
         ledger.forget_old(DayNumber::of(now.unix));
         ledger

@@ -124,26 +124,30 @@ fn new_places(before: &Sum, period: &Sum) -> Vec<Unusual> {
 }
 
 fn after_failures(period: &Sum) -> impl Iterator<Item = Unusual> {
-    let found =
-        period.successes.iter().filter(|(_, counts)| counts.failures_before >= REPORT_FAILURES_BEFORE_SUCCESS);
+    let found = period
+        .successes
+        .iter()
+        .filter(|(_, counts)| counts.failures_before >= REPORT_FAILURES_BEFORE_SUCCESS);
     found.map(|(visit, counts)| Unusual::SuccessAfterFailures(visit.clone(), *counts))
 }
 
 fn under_attack(period: &Sum) -> Vec<Unusual> {
-    let attacked = |counts: &LoginCounts| {
-        counts.account.is_some() && counts.tally.failures() >= REPORT_ATTACK_FAILURES
-    };
+    let attacked =
+        |counts: &LoginCounts| counts.account.is_some() && counts.tally.failures() >= REPORT_ATTACK_FAILURES;
     let found = period.logins.iter().filter(|(_, counts)| attacked(counts));
-    let rows = sorted(found.map(|(login, counts)| (login.clone(), *counts)), |counts| counts.tally.failures());
+    let rows =
+        sorted(found.map(|(login, counts)| (login.clone(), *counts)), |counts| counts.tally.failures());
     rows.into_iter().map(|(login, counts)| Unusual::AccountUnderAttack(login, counts)).collect()
 }
 
 fn strangers(before: &Sum, period: &Sum) -> Vec<Unusual> {
     let sources = period.sources.iter().filter(|(source, _)| !before.sources.contains_key(*source));
-    let sources = sorted(sources.map(|(source, counts)| (*source, *counts)), |counts| counts.tally.attempts());
+    let sources =
+        sorted(sources.map(|(source, counts)| (*source, *counts)), |counts| counts.tally.attempts());
     let sources = sources.into_iter().map(|(source, counts)| Unusual::NewSource(source, counts));
     let logins = period.logins.iter().filter(|(login, _)| !before.logins.contains_key(*login));
-    let logins = sorted(logins.map(|(login, counts)| (login.clone(), *counts)), |counts| counts.tally.attempts());
+    let logins =
+        sorted(logins.map(|(login, counts)| (login.clone(), *counts)), |counts| counts.tally.attempts());
     let logins = logins.into_iter().map(|(login, counts)| Unusual::NewLogin(login, counts));
     sources.take(REPORT_NEW_ROWS).chain(logins.take(REPORT_NEW_ROWS)).collect()
 }

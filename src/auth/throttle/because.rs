@@ -1,6 +1,7 @@
 //! Why somebody is refused.
 
 use super::level::Level;
+use crate::auth::verdict::ThrottleRule;
 use crate::types::{Moment, Now, Prefix, UnixTime};
 
 /// The rule that refuses.
@@ -17,6 +18,20 @@ pub enum Rule {
     Wide(Prefix),
     /// The limit of a login.
     Login,
+}
+
+impl Rule {
+    /// The kind of rule, without whom it is about.
+    #[must_use]
+    pub fn kind(self) -> ThrottleRule {
+        match self {
+            Self::DenyList(_) => ThrottleRule::DenyList,
+            Self::Host(_) => ThrottleRule::Host,
+            Self::Net(_) => ThrottleRule::Net,
+            Self::Wide(_) => ThrottleRule::Wide,
+            Self::Login => ThrottleRule::Login,
+        }
+    }
 }
 
 /// The rule, and how far it is from ending.

@@ -31,7 +31,8 @@ pub struct Try<'a> {
 /// Which part of the hash queue a login may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QueueClass {
-    /// This login succeeded in this network before.
+    /// Some login succeeded in this network within 30 days. By network and not by login, so that a full queue
+    /// tells nobody which logins succeeded here.
     KnownPlace,
     /// No failure is remembered of this network.
     Clean,
@@ -262,7 +263,7 @@ impl LoginBook {
         } else {
             self.judge(now, spot, login, charge, &levels)
         };
-        let class = match (known, clean) {
+        let class = match (self.places.is_home(spot.net, now.unix), clean) {
             (true, true | false) => QueueClass::KnownPlace,
             (false, true) => QueueClass::Clean,
             (false, false) => QueueClass::Others,

@@ -132,6 +132,7 @@ fn world(role: &str) -> World {
         disk_reserve_octets: 1,
         idle_ms: 1,
         stop_grace_ms: 0,
+        throttle: crate::config::throttle::ThrottleConfig::default(),
     };
     let listeners = bind::listeners(&config.listeners).unwrap();
     let address = TcpListener::from(listeners[0].try_clone().unwrap()).local_addr().unwrap();

@@ -200,6 +200,7 @@ fn code_of_a_start(
         disk_reserve_octets: 0,
         idle_ms: 1_000,
         stop_grace_ms: 1_000,
+        throttle: crate::config::throttle::ThrottleConfig::default(),
     };
     let begin = super::ToServer::Start {
         config: Box::new(config),
