@@ -3,6 +3,7 @@
 //! A request is one line of JSON, an answer is one line of JSON; [`Response::Message`] is followed by exactly
 //! so many octets of raw message. One connection carries one request after the other.
 
+use crate::auth::report::{Day, DayNumber};
 use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
 use crate::types::{Address, Uid, UnixTime};
@@ -19,6 +20,8 @@ pub enum Request {
     Change(plan::Request),
     /// The whole directory, password hashes replaced by `*`.
     Directory,
+    /// The first day of the report of logins from this one on.
+    AuthReport(DayNumber),
     /// Messages of the account that has this address, from the uid after this one.
     MailList(Address, Uid),
     /// One message of the account that has this address.
@@ -50,6 +53,8 @@ pub enum Response {
     },
     /// The directory as changes that make it from nothing.
     Directory(Vec<Change>),
+    /// A day of the report, or that there is none that late.
+    ReportDay(Option<Box<Day>>),
     /// A page of messages; ask again from the last uid until `more` is false.
     Messages {
         /// Ascending by uid.

@@ -223,6 +223,37 @@ pub const REFUSAL_MS_MIN: u64 = 500;
 pub const REFUSAL_TICK_MS: u64 = 100;
 const _: () = assert!(REFUSAL_MS_MIN.is_multiple_of(REFUSAL_TICK_MS));
 
+// ---- Report of logins ----
+
+/// Seconds of a day.
+pub const DAY_SECONDS: u64 = 86_400;
+/// Days that the report goes back, by default.
+pub const REPORT_DAYS_DEFAULT: u64 = 30;
+/// Most days of that kind that may be configured.
+pub const REPORT_DAYS_CEILING: u64 = 365;
+/// Sources told apart on one day; a source that makes more than one in so many logins is among them.
+pub const REPORT_SOURCES_PER_DAY: usize = 112;
+/// Login names told apart on one day.
+pub const REPORT_LOGINS_PER_DAY: usize = 64;
+/// Accounts and places of logins that succeeded, told apart on one day.
+pub const REPORT_SUCCESSES_PER_DAY: usize = 48;
+/// Reasons, and mechanisms, told apart on one day; there are fewer.
+pub const REPORT_WORDS_PER_DAY: usize = 20;
+/// Octets of a login name in the report.
+pub const REPORT_NAME_OCTETS_MAX: usize = 64;
+/// Octets of one day in the store; a longer one is not read.
+pub const REPORT_DAY_OCTETS_MAX: usize = 64 * 1024;
+/// Logins of an account that failed in a period, from which on it is under attack.
+pub const REPORT_ATTACK_FAILURES: u64 = 20;
+/// Failures from a place before a login succeeds there, from which on that is worth a look.
+pub const REPORT_FAILURES_BEFORE_SUCCESS: u64 = 5;
+/// New sources, and new login names, that are named on top of the report.
+pub const REPORT_NEW_ROWS: usize = 10;
+/// Days of a report when nobody says otherwise.
+pub const REPORT_PERIOD_DAYS: u32 = 7;
+/// The report is written no more often than this while something changes.
+pub const REPORT_SAVE_MS: u64 = 60_000;
+
 // ---- Throttle ----
 
 /// The time a limit of the throttle is for: a full level is empty again after so long.

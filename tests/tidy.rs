@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("auth", &["contract", "directory"]),
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
-    ("store", &["contract", "directory"]),
+    ("store", &["auth", "contract", "directory"]),
     ("config", &["auth", "contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (

@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod password;
 pub mod phc;
 mod queue;
+pub mod report;
 pub mod sasl;
 pub mod throttle;
 pub mod verdict;

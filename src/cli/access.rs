@@ -79,6 +79,7 @@ impl Access {
             Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
             other @ (Response::Changed { .. }
             | Response::Directory(_)
+            | Response::ReportDay(_)
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)

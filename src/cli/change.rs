@@ -42,6 +42,7 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
             Ok(())
         }
         Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)

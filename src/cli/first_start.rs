@@ -147,6 +147,7 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
         Response::Changed { .. } => Ok(()),
         Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
         Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)

@@ -75,6 +75,7 @@ fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<M
         Response::Messages { rows, more } => Ok((rows, more)),
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
@@ -138,6 +139,7 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         }
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Explained(_)
         | Response::NoThrottle

@@ -19,6 +19,7 @@ pub mod output;
 pub mod password;
 pub mod place;
 pub mod remote;
+pub mod report;
 pub mod serve;
 pub mod spec;
 pub mod throttle;
@@ -72,6 +73,7 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),
+        DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::MailList(address, form) => mail::list(dir, &address, form),
         DataCommand::MailShow(address, uid) => mail::show(dir, &address, uid),
     }

@@ -27,6 +27,7 @@ pub enum Verb {
     AddressExplain,
     AuthExplain,
     AuthForgive,
+    AuthReport,
     MailList,
     MailShow,
     LocalServePrepare,
@@ -47,10 +48,11 @@ pub enum Opt {
     Suspend,
     NoCatchAll,
     To,
+    Since,
 }
 
 impl Opt {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -60,6 +62,7 @@ impl Opt {
         Self::Suspend,
         Self::NoCatchAll,
         Self::To,
+        Self::Since,
     ];
 
     /// Its name, without the dashes.
@@ -75,6 +78,7 @@ impl Opt {
             Self::Suspend => "suspend",
             Self::NoCatchAll => "none",
             Self::To => "to",
+            Self::Since => "since",
         }
     }
 
@@ -93,6 +97,7 @@ impl Opt {
             Self::Set => Some("KEY=VALUE"),
             Self::PortBase => Some("NUMBER"),
             Self::To => Some("ADDRESS"),
+            Self::Since => Some("DAYS|DATE"),
             Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
         }
     }
@@ -106,6 +111,7 @@ impl Opt {
             | Self::Config
             | Self::Json
             | Self::PortBase
+            | Self::Since
             | Self::PasswordStdin
             | Self::Suspend
             | Self::NoCatchAll => false,
@@ -122,6 +128,7 @@ impl Opt {
             Self::PasswordStdin => "read the password from the first line of standard input",
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
+            Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
             Self::To => "a member; repeatable, at least one",
         }
     }
@@ -306,6 +313,15 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "forget what the throttle holds against an address and its networks, or against a login",
         "",
+    ),
+    spec(
+        Verb::AuthReport,
+        &["auth", "report"],
+        "[--since DAYS|DATE]",
+        (0, 0),
+        &[Opt::Since, Opt::Json, Opt::Dir, Opt::Config],
+        "who logged in, who tried, and what of it is new",
+        "Days are in UTC. What is new is so when compared with all earlier days that are kept (auth-report-days).",
     ),
     spec(Verb::MailList, &["mail", "list"], "ACCOUNT", (1, 1), LIST, "the messages of an account", ""),
     spec(

@@ -21,6 +21,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         | Response::Directory(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::ReportDay(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -51,6 +52,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         Response::Directory(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::ReportDay(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }

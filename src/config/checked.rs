@@ -39,6 +39,8 @@ pub struct Config {
     pub connections_per_host_max: usize,
     /// Connections from one IPv4 /24 or IPv6 /56.
     pub connections_per_net_max: usize,
+    /// Days of the report of logins.
+    pub auth_report_days: u32,
     /// Octets of free disk that stay free.
     pub disk_reserve_octets: u64,
     /// Milliseconds of silence after which a session is closed.
@@ -87,6 +89,7 @@ impl Config {
             connections: check.number(Key::Connections),
             connections_per_host: check.number(Key::ConnectionsPerHost),
             connections_per_net: check.number(Key::ConnectionsPerNet),
+            auth_report_days: check.number(Key::AuthReportDays),
             disk_reserve_octets: check.number(Key::DiskReserveOctets),
             idle_seconds: check.number(Key::IdleSeconds),
             stop_grace_seconds: check.number(Key::StopGraceSeconds),
@@ -108,6 +111,7 @@ struct Limits {
     connections: u64,
     connections_per_host: u64,
     connections_per_net: u64,
+    auth_report_days: u64,
     disk_reserve_octets: u64,
     idle_seconds: u64,
     stop_grace_seconds: u64,
@@ -132,6 +136,7 @@ impl Limits {
             connections_max: count(self.connections),
             connections_per_host_max: count(self.connections_per_host),
             connections_per_net_max: count(self.connections_per_net),
+            auth_report_days: u32::try_from(self.auth_report_days).unwrap_or(u32::MAX),
             disk_reserve_octets: self.disk_reserve_octets,
             idle_ms: self.idle_seconds.saturating_mul(1_000),
             stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),

@@ -23,6 +23,8 @@ pub enum Key {
     ConnectionsPerNet,
     /// Octets of free disk that stay free.
     DiskReserveOctets,
+    /// Days of the report of logins.
+    AuthReportDays,
     /// Seconds of silence.
     IdleSeconds,
     /// Seconds for running transactions at the end.
@@ -67,9 +69,10 @@ pub const LISTENER: &str = "listener";
 
 impl Key {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Hostname,
         Self::DataDir,
+        Self::AuthReportDays,
         Self::TlsCertificate,
         Self::TlsKey,
         Self::MessageOctets,
@@ -94,6 +97,7 @@ impl Key {
         match self {
             Self::Hostname => "hostname",
             Self::DataDir => "data-dir",
+            Self::AuthReportDays => "auth-report-days",
             Self::TlsCertificate => "tls.certificate",
             Self::TlsKey => "tls.key",
             Self::MessageOctets => "limits.message-octets",
@@ -127,6 +131,10 @@ impl Key {
             Self::DataDir => Kind::Text("/var/lib/gatepost"),
             Self::TlsCertificate => Kind::Text("/etc/gatepost/certificate.pem"),
             Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
+            Self::AuthReportDays => {
+                let default = limits::REPORT_DAYS_DEFAULT;
+                Kind::Number { min: 1, max: limits::REPORT_DAYS_CEILING, default }
+            }
             Self::MessageOctets => Kind::Number {
                 min: limits::MESSAGE_OCTETS_FLOOR,
                 max: limits::MESSAGE_OCTETS_CEILING,
@@ -157,6 +165,7 @@ impl Key {
         match self {
             Self::Hostname => "the name of the server in DNS",
             Self::DataDir => "everything is kept here; a relative path starts at this file",
+            Self::AuthReportDays => "days that `gatepost auth report` goes back",
             Self::TlsCertificate => "PEM, the chain, leaf first",
             Self::TlsKey => "PEM",
             Self::MessageOctets => "the largest message",

@@ -7,6 +7,7 @@
 use super::control_client::{Busy, Client, Show};
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
+use crate::auth::report::Ledger;
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
 use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
@@ -31,6 +32,8 @@ pub struct Office<'a> {
     pub now: Moment,
     /// Who is who.
     pub directory: &'a mut Directory,
+    /// Who logged in.
+    pub ledger: &'a mut Ledger,
     /// Where it is kept.
     pub store: &'a mut StoreLink,
     /// Who is throttled.
@@ -277,6 +280,9 @@ impl ControlServer {
                 }
             }
             Request::Directory => client.say(&Response::Directory(as_changes(office.directory))),
+            Request::AuthReport(from) => {
+                client.say(&Response::ReportDay(office.ledger.day_from(from).cloned().map(Box::new)));
+            }
             Request::MailList(address, after) => match account_of(office.directory, &address) {
                 Ok(account) => {
                     client.busy = Busy::List(LIST_ROWS_PER_PAGE);

@@ -8,6 +8,7 @@ use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;
 use super::turn::Loop;
+use crate::auth::report::{self, names};
 use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
@@ -139,14 +140,25 @@ impl Loop {
         }
     }
 
-    fn note(&mut self, peer: PeerFacts, note: Note) {
-        self.recorder.note(self.now, &Noted { peer, note });
-    }
-
     fn refuse(&mut self, stream: TcpStream, peer: PeerFacts, reply: Reply) {
         say_plainly(&stream, peer.listener, &reply);
         let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer, note });
+        self.note(peer, note);
+    }
+
+    /// Counts and logs an event of a session, and keeps logins for the report.
+    fn note(&mut self, peer: PeerFacts, note: Note) {
+        let now = self.now;
+        if let Note::Login { mechanism, login, verdict } = &note {
+            let name = names::kept(Some(&self.directory), login);
+            let PeerFacts { session, address: source, .. } = peer;
+            self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
+        }
+        // What a dry run would have turned away was let through.
+        if let Note::TurnedAway { rule, enforced: true } = &note {
+            self.ledger.turned_away(now, peer.address, rule.name());
+        }
+        self.recorder.note(now, &Noted { peer, note });
     }
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
@@ -324,22 +336,22 @@ impl Loop {
 
     /// A panic was caught in the work of this connection. It hears 421 if that still works.
     pub(super) fn caught(&mut self, key: usize, deeds: Vec<Deed>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let facts = connection.facts;
+        let Some(facts) = self.connections.get(key).map(|connection| connection.facts) else { return };
         // What happened before the panic did happen; what it asked of others is dropped with it.
         for deed in deeds {
             match deed {
-                Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+                Deed::Note(note) => self.note(facts, note),
                 Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
             }
         }
+        let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
             log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer: facts, note });
+        self.note(facts, note);
         self.remove(key);
     }
 
@@ -366,6 +378,11 @@ impl Loop {
                 FromStore::Spooled(session, key, octets) => self.spooled(session, key, octets),
                 FromStore::Changed(result) => {
                     self.with_control(|control, office| control.changed(result, office));
+                }
+                FromStore::Reported(Ok(())) => {}
+                FromStore::Reported(Err(error)) => {
+                    let line = Line::new("report-not-kept").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
                 }
                 FromStore::Listed(ask, rows) => {
                     self.with_control(|control, office| control.listed(ask, rows, office));

@@ -128,6 +128,7 @@ fn world(role: &str) -> World {
         connections_max: 1,
         connections_per_host_max: 1,
         connections_per_net_max: 1,
+        auth_report_days: 30,
         disk_reserve_octets: 1,
         idle_ms: 1,
         stop_grace_ms: 0,

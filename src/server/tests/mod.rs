@@ -111,6 +111,7 @@ impl World {
             connections_max: 500,
             connections_per_host_max: 400,
             connections_per_net_max: 400,
+            auth_report_days: 30,
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
