@@ -4,9 +4,11 @@
 //! so many octets of raw message. One connection carries one request after the other.
 
 use crate::auth::report::{Day, DayNumber};
+use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
 use crate::types::{Address, Uid, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The socket's name in the data directory.
 pub const SOCKET_NAME: &str = "control";
@@ -24,6 +26,19 @@ pub enum Request {
     MailList(Address, Uid),
     /// One message of the account that has this address.
     MailShow(Address, Uid),
+    /// What the throttle holds against somebody.
+    AuthExplain(AuthSubject),
+    /// Forget it.
+    AuthForgive(AuthSubject),
+}
+
+/// Whom a question to the throttle is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthSubject {
+    /// An address, with its networks.
+    Source(IpAddr),
+    /// A login name, whether or not it exists.
+    Login(String),
 }
 
 /// What is answered.
@@ -49,6 +64,10 @@ pub enum Response {
     },
     /// So many octets of raw message follow this line.
     Message(u64),
+    /// What the throttle knows.
+    Explained(Box<Explanation>),
+    /// No server runs: the throttle, which lives in its memory, holds nothing against anybody.
+    NoThrottle,
     /// It cannot be done: a sentence for the administrator.
     Refused(Refusal, String),
 }

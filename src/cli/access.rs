@@ -81,7 +81,9 @@ impl Access {
             | Response::Directory(_)
             | Response::ReportDay(_)
             | Response::Messages { .. }
-            | Response::Message(_)) => Ok(other),
+            | Response::Message(_)
+            | Response::Explained(_)
+            | Response::NoThrottle) => Ok(other),
         }
     }
 

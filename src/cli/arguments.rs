@@ -3,6 +3,7 @@
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
 use crate::auth::report::DayNumber;
+use crate::control::AuthSubject;
 use crate::directory::{AccountState, plan};
 use crate::mail::date::from_rfc3339;
 use crate::types::{Address, Domain, ForwardPath, Uid};
@@ -110,6 +111,10 @@ pub enum DataCommand {
     AddressExplain(ForwardPath, Form),
     /// Tell who logged in and who tried.
     AuthReport(Option<Since>, Form),
+    /// Say what the throttle holds against somebody.
+    AuthExplain(AuthSubject, Form),
+    /// Forget it.
+    AuthForgive(AuthSubject),
     /// List messages.
     MailList(Address, Form),
     /// Write a message out.
@@ -341,6 +346,8 @@ impl Given {
             | Verb::AliasList
             | Verb::AddressExplain
             | Verb::AuthReport
+            | Verb::AuthExplain
+            | Verb::AuthForgive
             | Verb::MailList
             | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
         }
@@ -378,6 +385,8 @@ impl Given {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
             Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
+            Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
+            Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),
             Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
             Verb::MailShow => {
                 let id = text(self.operand(spec, 1)?)?;
@@ -406,6 +415,14 @@ impl Given {
         let date = || from_rfc3339(&format!("{text}T00:00:00Z")).map(|time| Since::Date(DayNumber::of(time)));
         days.or_else(date).map(Some).ok_or_else(|| {
             usage(format!("--since {text:?}: a number of days, or a date such as 2026-11-01, is wanted"))
+        })
+    }
+
+    fn subject(&self, spec: &Spec) -> Result<AuthSubject, Failure> {
+        let word = text(self.operand(spec, 0)?)?;
+        Ok(match word.parse() {
+            Ok(source) => AuthSubject::Source(source),
+            Err(_) => AuthSubject::Login(address(&word)?.to_string()),
         })
     }
 

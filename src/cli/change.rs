@@ -45,6 +45,8 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

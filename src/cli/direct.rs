@@ -77,6 +77,7 @@ impl Direct {
             Request::MailShow(address, uid) => {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
+            Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
         }
     }
 

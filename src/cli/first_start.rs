@@ -149,7 +149,9 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
         Response::Directory(_)
         | Response::ReportDay(_)
         | Response::Messages { .. }
-        | Response::Message(_) => Err(super::access::unexpected()),
+        | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle => Err(super::access::unexpected()),
     }
 }
 

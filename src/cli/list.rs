@@ -21,6 +21,8 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

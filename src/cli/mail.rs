@@ -77,6 +77,8 @@ fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<M
         | Response::Directory(_)
         | Response::ReportDay(_)
         | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }
@@ -139,6 +141,8 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         | Response::Directory(_)
         | Response::ReportDay(_)
         | Response::Messages { .. }
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

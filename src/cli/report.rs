@@ -137,6 +137,8 @@ fn days(access: &mut Access) -> Result<Vec<Day>, Failure> {
             | Response::Directory(_)
             | Response::Messages { .. }
             | Response::Message(_)
+            | Response::Explained(_)
+            | Response::NoThrottle
             | Response::Refused(..) => return Err(unexpected()),
         }
     }

@@ -8,13 +8,15 @@ use super::control_client::{Busy, Client, Show};
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
 use crate::auth::report::Ledger;
-use crate::control::{MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::auth::throttle::{Subject, Throttle};
+use crate::auth::verifier::canonical;
+use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Change, Directory, Target};
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, Moment};
+use crate::types::{AccountId, Address, Moment, Now};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -34,6 +36,10 @@ pub struct Office<'a> {
     pub ledger: &'a mut Ledger,
     /// Where it is kept.
     pub store: &'a mut StoreLink,
+    /// Who is throttled.
+    pub throttle: &'a mut Throttle,
+    /// Both clocks, for the throttle.
+    pub clocks: Now,
 }
 
 /// A change the store is making durable.
@@ -293,6 +299,30 @@ impl ControlServer {
                 }
                 Err(why) => client.refuse(Refusal::Data, why),
             },
+            Request::AuthExplain(subject) => {
+                let subject = match subject {
+                    AuthSubject::Source(source) => Subject::Source(source),
+                    AuthSubject::Login(login) => Subject::Login(canonical(login.as_bytes())),
+                };
+                let explanation = office.throttle.explain(office.clocks, &subject);
+                client.say(&Response::Explained(Box::new(explanation)));
+            }
+            Request::AuthForgive(subject) => {
+                let anything = match subject {
+                    AuthSubject::Source(source) => {
+                        let known = office.throttle.explain(office.clocks, &Subject::Source(source));
+                        office.throttle.forgive(source);
+                        !known.standings.is_empty() || known.mail_score > 0
+                    }
+                    AuthSubject::Login(login) => {
+                        let login = canonical(login.as_bytes());
+                        let known = office.throttle.explain(office.clocks, &Subject::Login(login.clone()));
+                        office.throttle.forgive_login(&login);
+                        !known.standings.is_empty()
+                    }
+                };
+                client.say(&Response::Changed { anything, warnings: Vec::new() });
+            }
         }
     }
 

@@ -277,12 +277,18 @@ impl Loop {
             }
             WORKER => self.hear_worker(),
             CONTROL => {
-                let Self { control, poll, directory, ledger, store, now, .. } = self;
-                control.accept(poll.registry(), &mut Office { now: now.moment, directory, ledger, store });
+                let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
+                control.accept(
+                    poll.registry(),
+                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+                );
             }
             token if self.control.has_token(token) => {
-                let Self { control, directory, ledger, store, now, .. } = self;
-                control.signalled(event, &mut Office { now: now.moment, directory, ledger, store });
+                let Self { control, directory, ledger, store, throttle, now, .. } = self;
+                control.signalled(
+                    event,
+                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+                );
             }
             token if token < CONNECTIONS => {
                 if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
@@ -330,15 +336,17 @@ impl Loop {
 
     /// Lets the administrator's socket take an answer of the store.
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
-        let Self { control, directory, ledger, store, now, .. } = self;
-        act(control, &mut Office { now: now.moment, directory, ledger, store });
+        let Self { control, directory, ledger, store, throttle, now, .. } = self;
+        act(control, &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now });
     }
 
     /// Takes commands that wait for a place, if one became free in this turn.
     fn admit_administrators(&mut self) {
-        let Self { control, poll, directory, ledger, store, now, .. } = self;
-        let mut office = Office { now: now.moment, directory, ledger, store };
-        control.accept_late(poll.registry(), &mut office);
+        let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
+        control.accept_late(
+            poll.registry(),
+            &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+        );
     }
 
     // ---- Leaving ----
