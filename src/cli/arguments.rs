@@ -109,12 +109,12 @@ pub enum DataCommand {
     AliasList(Form),
     /// Explain what mail and logins come to.
     AddressExplain(ForwardPath, Form),
+    /// Tell who logged in and who tried.
+    AuthReport(Option<Since>, Form),
     /// Say what the throttle holds against somebody.
     AuthExplain(AuthSubject, Form),
     /// Forget it.
     AuthForgive(AuthSubject),
-    /// Tell who logged in and who tried.
-    AuthReport(Option<Since>, Form),
     /// List messages.
     MailList(Address, Form),
     /// Write a message out.
@@ -345,9 +345,9 @@ impl Given {
             | Verb::AliasRemove
             | Verb::AliasList
             | Verb::AddressExplain
+            | Verb::AuthReport
             | Verb::AuthExplain
             | Verb::AuthForgive
-            | Verb::AuthReport
             | Verb::MailList
             | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
         }
@@ -384,9 +384,9 @@ impl Given {
             Verb::AddressExplain => {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
+            Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
             Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),
-            Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
             Verb::MailShow => {
                 let id = text(self.operand(spec, 1)?)?;
@@ -409,20 +409,20 @@ impl Given {
         })
     }
 
-    fn subject(&self, spec: &Spec) -> Result<AuthSubject, Failure> {
-        let word = text(self.operand(spec, 0)?)?;
-        Ok(match word.parse() {
-            Ok(source) => AuthSubject::Source(source),
-            Err(_) => AuthSubject::Login(address(&word)?.to_string()),
-        })
-    }
-
     fn since(&self) -> Result<Option<Since>, Failure> {
         let Some(text) = self.texts(Opt::Since)?.pop() else { return Ok(None) };
         let days = text.parse::<u32>().ok().filter(|days| *days > 0).map(Since::Days);
         let date = || from_rfc3339(&format!("{text}T00:00:00Z")).map(|time| Since::Date(DayNumber::of(time)));
         days.or_else(date).map(Some).ok_or_else(|| {
             usage(format!("--since {text:?}: a number of days, or a date such as 2026-11-01, is wanted"))
+        })
+    }
+
+    fn subject(&self, spec: &Spec) -> Result<AuthSubject, Failure> {
+        let word = text(self.operand(spec, 0)?)?;
+        Ok(match word.parse() {
+            Ok(source) => AuthSubject::Source(source),
+            Err(_) => AuthSubject::Login(address(&word)?.to_string()),
         })
     }
 

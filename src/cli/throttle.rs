@@ -19,6 +19,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         Response::NoThrottle => None,
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::ReportDay(_)
@@ -50,6 +51,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         }
         Response::NoThrottle => no_server(),
         Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::ReportDay(_)
