@@ -22,7 +22,6 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
-        | Response::ReportDay(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -54,7 +53,6 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
-        | Response::ReportDay(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }
