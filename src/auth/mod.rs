@@ -21,5 +21,6 @@ pub mod password;
 pub mod phc;
 mod queue;
 pub mod sasl;
+pub mod scram;
 pub mod verdict;
 pub mod verifier;

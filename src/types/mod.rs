@@ -6,6 +6,7 @@ pub mod domain;
 pub mod id;
 pub mod local_part;
 pub mod reply;
+pub mod scram;
 pub mod secret;
 pub mod time;
 
@@ -15,5 +16,6 @@ pub use domain::Domain;
 pub use id::{AccountId, MailId, SessionId, Uid};
 pub use local_part::LocalPart;
 pub use reply::{Enhanced, Reply};
+pub use scram::{ChannelBindings, ScramKeys, ScramSalt, ScramUse};
 pub use secret::Secret;
 pub use time::{Moment, Now, UnixTime};
