@@ -217,6 +217,29 @@ pub const HASH_JOB_OCTETS_MAX: usize =
 pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
 /// How much the hash worker yields to others (the `nice` value it adds to its own).
 pub const HASH_NICE: i32 = 10;
+/// Rounds of PBKDF2-HMAC-SHA-256 for every SCRAM key of this server, real or not. A client computes them at
+/// each login, so it is no larger than what a phone bears; RFC 7677 asks for 4,096 at least.
+pub const SCRAM_ITERATIONS: u32 = 600_000;
+/// Most rounds that the hash worker is asked for.
+pub const SCRAM_ITERATIONS_MAX: u32 = 2_000_000;
+const _: () = assert!(SCRAM_ITERATIONS >= 4_096 && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
+/// Octets of a SCRAM salt.
+pub const SCRAM_SALT_OCTETS: usize = 16;
+/// Octets of a client's nonce; a longer one is malformed.
+pub const SCRAM_NONCE_OCTETS_MAX: usize = 256;
+/// Octets of chance in the server's part of a nonce.
+pub const SCRAM_NONCE_CHANCE_OCTETS: usize = 24;
+/// Stored keys that a proof is tried against, always exactly so many: real ones first, decoys for the rest.
+pub const SCRAM_KEYS_TRIED: usize = 16;
+/// SCRAM keys of one account, all its addresses and credentials together; the oldest go.
+pub const SCRAM_KEYS_PER_ACCOUNT_MAX: usize = 64;
+/// Accounts whose SCRAM keys wait to be made by the hash worker; a further one is left for its next login.
+pub const SCRAM_ENROL_QUEUE_MAX: usize = 8;
+/// Time after which keys that still wait to be made are left for the next login, so that no password is held longer.
+pub const SCRAM_ENROL_WAIT_MS_MAX: u64 = 60_000;
+/// Addresses of an account that get SCRAM keys at once when an administrator sets its password; each takes a
+/// quarter of a second. The others get theirs at their first login with PLAIN.
+pub const SCRAM_ENROL_ADDRESSES_MAX: usize = 4;
 /// A refused login is answered no sooner than this after it was asked.
 pub const REFUSAL_MS_MIN: u64 = 500;
 /// Refused logins are answered only at multiples of this.
@@ -309,7 +332,7 @@ pub const HOME_SECONDS: u64 = 30 * 24 * 3_600;
 /// Heavy offenders kept over a restart.
 pub const THROTTLE_KEPT_MAX: usize = 2_048;
 /// Longest delay of a refused login on account of its source's record.
-pub const LOGIN_DELAY_MS_MAX: u64 = 8_000;
+pub const LOGIN_DELAY_MS_MAX: u64 = 3_000;
 const _: () = assert!(LOGIN_DELAY_MS_MAX.is_multiple_of(REFUSAL_TICK_MS));
 
 /// Points of the mail book that are forgotten in an hour; a score is twice that at the most.

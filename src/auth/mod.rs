@@ -22,6 +22,7 @@ pub mod phc;
 mod queue;
 pub mod report;
 pub mod sasl;
+pub mod scram;
 pub mod throttle;
 pub mod verdict;
 pub mod verifier;

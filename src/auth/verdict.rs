@@ -36,6 +36,12 @@ pub enum Refusal {
     Malformed,
     /// The authorization identity is another than the authentication identity (RFC 4616 section 2).
     OtherIdentity,
+    /// The account has a password and no SCRAM keys made of it (yet): a login with PLAIN makes them.
+    NoScramKeys,
+    /// The exchange is not bound to this connection, or says that it could not be (RFC 5802 section 6).
+    ChannelBinding,
+    /// The nonce that came back is not the one that was sent.
+    Nonce,
 }
 
 /// Why a login could not be checked.
@@ -94,6 +100,9 @@ impl Refusal {
             Self::NoSuchDomain => "no-such-domain",
             Self::Malformed => "malformed",
             Self::OtherIdentity => "other-identity",
+            Self::NoScramKeys => "no-scram-keys",
+            Self::ChannelBinding => "channel-binding",
+            Self::Nonce => "altered-nonce",
         }
     }
 }
@@ -126,7 +135,10 @@ impl LoginVerdict {
                 | Refusal::NoSuchAddress
                 | Refusal::NoSuchDomain
                 | Refusal::Malformed
-                | Refusal::OtherIdentity,
+                | Refusal::OtherIdentity
+                | Refusal::NoScramKeys
+                | Refusal::ChannelBinding
+                | Refusal::Nonce,
             ) => Reply::new(535, Enhanced(5, 7, 8), "Authentication credentials invalid"),
             Self::Disabled(_) => Reply::new(525, Enhanced(5, 7, 13), "User account disabled"),
             Self::Unavailable(
@@ -149,7 +161,7 @@ impl LoginVerdict {
 mod tests {
     use super::*;
 
-    const REFUSALS: [Refusal; 9] = [
+    const REFUSALS: [Refusal; 12] = [
         Refusal::WrongPassword,
         Refusal::WrongPasswordOfDisabledAccount,
         Refusal::NoPassword,
@@ -159,6 +171,9 @@ mod tests {
         Refusal::NoSuchDomain,
         Refusal::Malformed,
         Refusal::OtherIdentity,
+        Refusal::NoScramKeys,
+        Refusal::ChannelBinding,
+        Refusal::Nonce,
     ];
 
     const UNAVAILABILITIES: [Unavailability; 8] = [

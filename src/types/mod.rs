@@ -7,6 +7,7 @@ pub mod id;
 pub mod local_part;
 pub mod prefix;
 pub mod reply;
+pub mod scram;
 pub mod secret;
 pub mod time;
 
@@ -17,5 +18,6 @@ pub use id::{AccountId, MailId, SessionId, Uid};
 pub use local_part::LocalPart;
 pub use prefix::{Prefix, PrefixError};
 pub use reply::{Enhanced, Reply};
+pub use scram::{ChannelBindings, ScramKeys, ScramSalt, ScramUse};
 pub use secret::Secret;
 pub use time::{Moment, Now, UnixTime};
