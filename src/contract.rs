@@ -68,16 +68,30 @@ pub enum Timer {
     Idle,
     /// The session lasted too long.
     Session,
+    /// What is held back from a peer with a record (see [`Pace`]) may go on.
+    Pace,
 }
 
 impl Timer {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 2] = [Self::Idle, Self::Session];
+    pub const ALL: [Self; 3] = [Self::Idle, Self::Session, Self::Pace];
+}
+
+/// How slowly a peer is served. Zero is as fast as we can; more is for those whose network has a record of
+/// probing (`auth::throttle`, the mail book). It costs the peer time and us a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// Milliseconds before the greeting. Who talks into them breaks RFC 5321 section 4.3.1.
+    pub greeting_ms: u64,
+    /// Milliseconds after a refusal in which nothing more is read.
+    pub refusal_ms: u64,
 }
 
 /// What happened.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// How slowly this peer is served from now on. Before [`Event::Opened`] it decides about the greeting.
+    Paced(Pace),
     /// The connection stands (on `submissions`: its TLS too, said by [`Event::TlsUp`] before this).
     Opened,
     /// Octets arrived, decrypted where there is TLS. The machine says how many it took; the rest is offered

@@ -3,9 +3,12 @@
 //! A request is one line of JSON, an answer is one line of JSON; [`Response::Message`] is followed by exactly
 //! so many octets of raw message. One connection carries one request after the other.
 
+use crate::auth::report::{Day, DayNumber};
+use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
 use crate::types::{Address, Uid, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The socket's name in the data directory.
 pub const SOCKET_NAME: &str = "control";
@@ -17,10 +20,25 @@ pub enum Request {
     Change(plan::Request),
     /// The whole directory, password hashes replaced by `*`.
     Directory,
+    /// The first day of the report of logins from this one on.
+    AuthReport(DayNumber),
     /// Messages of the account that has this address, from the uid after this one.
     MailList(Address, Uid),
     /// One message of the account that has this address.
     MailShow(Address, Uid),
+    /// What the throttle holds against somebody.
+    AuthExplain(AuthSubject),
+    /// Forget it.
+    AuthForgive(AuthSubject),
+}
+
+/// Whom a question to the throttle is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthSubject {
+    /// An address, with its networks.
+    Source(IpAddr),
+    /// A login name, whether or not it exists.
+    Login(String),
 }
 
 /// What is answered.
@@ -35,6 +53,8 @@ pub enum Response {
     },
     /// The directory as changes that make it from nothing.
     Directory(Vec<Change>),
+    /// A day of the report, or that there is none that late.
+    ReportDay(Option<Box<Day>>),
     /// A page of messages; ask again from the last uid until `more` is false.
     Messages {
         /// Ascending by uid.
@@ -44,6 +64,10 @@ pub enum Response {
     },
     /// So many octets of raw message follow this line.
     Message(u64),
+    /// What the throttle knows.
+    Explained(Box<Explanation>),
+    /// No server runs: the throttle, which lives in its memory, holds nothing against anybody.
+    NoThrottle,
     /// It cannot be done: a sentence for the administrator.
     Refused(Refusal, String),
 }

@@ -46,6 +46,9 @@ pub const SESSION_REFUSED_RECIPIENTS_MAX: u32 = 200;
 /// Recipients beyond [`RECIPIENTS_MAX`] in one session since the last delivered message before it is closed
 /// with 421. They are nobody's guesses: a list that is longer than a message may have comes in several.
 pub const SESSION_SURPLUS_RECIPIENTS_MAX: u32 = 10_000;
+/// RCPT, DATA and BDAT that came behind a refused MAIL in one session since the last delivered message before
+/// it is closed with 421. A client that pipelines sends them before it can know (RFC 2920 section 3.1).
+pub const SESSION_REFUSED_SEQUELS_MAX: u32 = 10_000;
 /// Commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO again …) since the last delivered
 /// message before they count as errors.
 pub const SESSION_IDLE_COMMANDS_MAX: u32 = 100;
@@ -195,6 +198,14 @@ pub const PHC_OCTETS_MAX: usize = 256;
 pub const LOGIN_OCTETS_MAX: usize = LOCAL_PART_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX;
 /// Password checks waiting for the hash worker.
 pub const HASH_QUEUE_MAX: usize = 32;
+/// Places of those that networks without failures and all others may fill together; the rest is for networks
+/// where a login succeeded.
+pub const HASH_QUEUE_CLEAN_MAX: usize = 24;
+/// Places of those that networks with failures may fill.
+pub const HASH_QUEUE_OTHERS_MAX: usize = 16;
+const _: () = assert!(HASH_QUEUE_OTHERS_MAX < HASH_QUEUE_CLEAN_MAX && HASH_QUEUE_CLEAN_MAX < HASH_QUEUE_MAX);
+/// Checks of known networks served in a row while others wait.
+pub const HASH_KNOWN_IN_A_ROW_MAX: usize = 3;
 /// Password checks waiting from one IPv4 /24 or IPv6 /56.
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.
@@ -206,11 +217,152 @@ pub const HASH_JOB_OCTETS_MAX: usize =
 pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
 /// How much the hash worker yields to others (the `nice` value it adds to its own).
 pub const HASH_NICE: i32 = 10;
+/// Rounds of PBKDF2-HMAC-SHA-256 for every SCRAM key of this server, real or not. A client computes them at
+/// each login, so it is no larger than what a phone bears; RFC 7677 asks for 4,096 at least.
+pub const SCRAM_ITERATIONS: u32 = 600_000;
+/// Most rounds that the hash worker is asked for.
+pub const SCRAM_ITERATIONS_MAX: u32 = 2_000_000;
+const _: () = assert!(SCRAM_ITERATIONS >= 4_096 && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
+/// Octets of a SCRAM salt.
+pub const SCRAM_SALT_OCTETS: usize = 16;
+/// Octets of a client's nonce; a longer one is malformed.
+pub const SCRAM_NONCE_OCTETS_MAX: usize = 256;
+/// Octets of chance in the server's part of a nonce.
+pub const SCRAM_NONCE_CHANCE_OCTETS: usize = 24;
+/// Stored keys that a proof is tried against, always exactly so many: real ones first, decoys for the rest.
+pub const SCRAM_KEYS_TRIED: usize = 16;
+/// SCRAM keys of one account, all its addresses and credentials together; the oldest go.
+pub const SCRAM_KEYS_PER_ACCOUNT_MAX: usize = 64;
+/// Accounts whose SCRAM keys wait to be made by the hash worker; a further one is left for its next login.
+pub const SCRAM_ENROL_QUEUE_MAX: usize = 8;
+/// Time after which keys that still wait to be made are left for the next login, so that no password is held longer.
+pub const SCRAM_ENROL_WAIT_MS_MAX: u64 = 60_000;
+/// Addresses of an account that get SCRAM keys at once when an administrator sets its password; each takes a
+/// quarter of a second. The others get theirs at their first login with PLAIN.
+pub const SCRAM_ENROL_ADDRESSES_MAX: usize = 4;
 /// A refused login is answered no sooner than this after it was asked.
 pub const REFUSAL_MS_MIN: u64 = 500;
 /// Refused logins are answered only at multiples of this.
 pub const REFUSAL_TICK_MS: u64 = 100;
 const _: () = assert!(REFUSAL_MS_MIN.is_multiple_of(REFUSAL_TICK_MS));
+
+// ---- Report of logins ----
+
+/// Seconds of a day.
+pub const DAY_SECONDS: u64 = 86_400;
+/// Days that the report goes back, by default.
+pub const REPORT_DAYS_DEFAULT: u64 = 30;
+/// Most days of that kind that may be configured.
+pub const REPORT_DAYS_CEILING: u64 = 365;
+/// Sources told apart on one day; a source that makes more than one in so many logins is among them.
+pub const REPORT_SOURCES_PER_DAY: usize = 112;
+/// Login names told apart on one day.
+pub const REPORT_LOGINS_PER_DAY: usize = 64;
+/// Accounts and places of logins that succeeded, told apart on one day.
+pub const REPORT_SUCCESSES_PER_DAY: usize = 48;
+/// Reasons, and mechanisms, told apart on one day; there are fewer.
+pub const REPORT_WORDS_PER_DAY: usize = 20;
+/// Octets of a login name in the report.
+pub const REPORT_NAME_OCTETS_MAX: usize = 64;
+/// Octets of one day in the store; a longer one is not read.
+pub const REPORT_DAY_OCTETS_MAX: usize = 64 * 1024;
+/// Logins of an account that failed in a period, from which on it is under attack.
+pub const REPORT_ATTACK_FAILURES: u64 = 20;
+/// Failures from a place before a login succeeds there, from which on that is worth a look.
+pub const REPORT_FAILURES_BEFORE_SUCCESS: u64 = 5;
+/// New sources, and new login names, that are named on top of the report.
+pub const REPORT_NEW_ROWS: usize = 10;
+/// Days of a report when nobody says otherwise.
+pub const REPORT_PERIOD_DAYS: u32 = 7;
+/// The report is written no more often than this while something changes.
+pub const REPORT_SAVE_MS: u64 = 60_000;
+
+// ---- Throttle ----
+
+/// The time a limit of the throttle is for: a full level is empty again after so long.
+pub const THROTTLE_MS: u64 = 3_600_000;
+/// Wrong passwords an hour from one IPv4 address or IPv6 /64, by default.
+pub const GUESSES_PER_HOST_DEFAULT: u32 = 20;
+/// Wrong passwords an hour from one IPv4 /24 or IPv6 /56, by default.
+pub const GUESSES_PER_NET_DEFAULT: u32 = 100;
+/// Wrong passwords an hour from one IPv6 /48, by default.
+pub const GUESSES_PER_WIDE_DEFAULT: u32 = 200;
+/// Wrong passwords an hour for one login from everywhere, by default.
+pub const GUESSES_PER_LOGIN_DEFAULT: u32 = 1_000;
+/// Wrong passwords an hour for one login from a network where it succeeded before.
+pub const GUESSES_PER_PLACE_MAX: u32 = 100;
+/// First tries an hour for a login over its limit, from networks without failures.
+pub const CHANCES_PER_LOGIN_MAX: u32 = 600;
+/// Largest of these limits that may be configured.
+pub const GUESSES_CEILING: u32 = 1_000_000;
+/// A wrong password, in thousandths of a guess.
+pub const GUESS_MILLIS: u64 = 1_000;
+/// The same wrong password again, for the same login and from the same host, in thousandths of a guess: a
+/// mail program with an old password may try every two seconds.
+pub const REPEAT_MILLIS: u64 = 10;
+/// Wrong passwords of one host that are known again.
+pub const REPEATS_KNOWN: usize = 4;
+/// A level rises no higher than so many times its limit, so that no refusal lasts longer than an hour and a
+/// half after the last failure.
+pub const LEVEL_PER_LIMIT_MAX: u64 = 2;
+/// Entries of one set of a table of the throttle.
+pub const THROTTLE_WAYS: usize = 8;
+/// Sets for hosts in the login book.
+pub const THROTTLE_HOST_SETS: usize = 1_024;
+/// Sets for networks in the login book.
+pub const THROTTLE_NET_SETS: usize = 256;
+/// Sets for IPv6 /48 in the login book.
+pub const THROTTLE_WIDE_SETS: usize = 128;
+/// Sets for logins.
+pub const THROTTLE_LOGIN_SETS: usize = 256;
+/// Sets for failures at places where the login succeeded before.
+pub const THROTTLE_PLACE_SETS: usize = 64;
+/// Sets for the last failures of a host, kept for explanations.
+pub const THROTTLE_EVIDENCE_SETS: usize = 64;
+/// Sets for hosts in the mail book.
+pub const THROTTLE_MAIL_SETS: usize = 512;
+/// Failures of one host kept for explanations.
+pub const EVIDENCE_PER_HOST_MAX: usize = 4;
+/// Known places of one login; the oldest goes.
+pub const PLACES_PER_LOGIN_MAX: usize = 32;
+/// Known places of all logins; the oldest goes.
+pub const PLACES_MAX: usize = 8_192;
+/// Time after the last success in a network during which none of its hosts is refused at connect, in seconds.
+pub const HOME_SECONDS: u64 = 30 * 24 * 3_600;
+/// Heavy offenders kept over a restart.
+pub const THROTTLE_KEPT_MAX: usize = 2_048;
+/// Longest delay of a refused login on account of its source's record.
+pub const LOGIN_DELAY_MS_MAX: u64 = 3_000;
+const _: () = assert!(LOGIN_DELAY_MS_MAX.is_multiple_of(REFUSAL_TICK_MS));
+
+/// Points of the mail book that are forgotten in an hour; a score is twice that at the most.
+pub const MAIL_SCORE_PER_HOUR: u32 = 50;
+/// A recipient at RCPT that is not there, in points. A list that was not tended has many.
+pub const MAIL_UNKNOWN_RECIPIENT_POINTS: u64 = 1;
+/// VRFY or EXPN: nobody who delivers mail says it.
+pub const MAIL_VRFY_POINTS: u64 = 2;
+/// A line that is no command.
+pub const MAIL_GARBAGE_POINTS: u64 = 2;
+/// A recipient elsewhere.
+pub const MAIL_RELAY_POINTS: u64 = 5;
+/// AUTH where it is not offered.
+pub const MAIL_AUTH_POINTS: u64 = 5;
+/// Talk before the greeting.
+pub const MAIL_EARLY_TALK_POINTS: u64 = 5;
+/// The octets of another protocol: HTTP, TLS or SSH.
+pub const MAIL_OTHER_PROTOCOL_POINTS: u64 = 20;
+/// What an accepted recipient pays back, in points: who delivers to one in three is never slowed.
+pub const MAIL_ACCEPTED_POINTS: u64 = 2;
+/// Score from which a source is slowed.
+pub const MAIL_SLOW_POINTS: u64 = 5;
+/// Wait before the greeting for a source with such a score.
+pub const MAIL_BANNER_MS: u64 = 2_000;
+/// Delay of each reply for each point above that.
+pub const MAIL_REPLY_MS_PER_POINT: u64 = 50;
+/// Longest delay of a reply: far below the five minutes a client waits (RFC 5321 section 4.5.3.2).
+pub const MAIL_REPLY_MS_MAX: u64 = 3_000;
+/// Scores, and the connections at once that are left from each on.
+pub const MAIL_CONNECTIONS: [(u64, usize); 3] = [(80, 2), (50, 4), (20, 10)];
 
 // ---- Directory ----
 

@@ -65,10 +65,12 @@ def wait_for(what, probe):
 class Server:
     """A localserve, and its end."""
 
-    def __init__(self, program, directory, base):
+    def __init__(self, program, directory, base, settings=()):
         self.program, self.directory, self.base = program, directory, base
         self.log = open(os.path.join(directory, "log"), "ab")
         command = [program, "localserve", "--dir", self.data(), "--port-base", str(base)]
+        for setting in settings:
+            command += ["--set", setting]
         self.out = open(os.path.join(directory, "out"), "wb")
         self.process = subprocess.Popen(command, stdout=self.out, stderr=self.log)
         try:

@@ -1,47 +1,39 @@
 //! A short queue that is fair between the networks it is filled from.
 
-use crate::limits::{HASH_QUEUE_MAX, HASH_QUEUE_PER_PREFIX_MAX};
+use super::throttle::QueueClass;
+use crate::limits::{
+    HASH_KNOWN_IN_A_ROW_MAX, HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_MAX, HASH_QUEUE_OTHERS_MAX,
+    HASH_QUEUE_PER_PREFIX_MAX,
+};
+use crate::types::Prefix;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
-
-/// Who shares a place in the queue: an IPv4 /24 or an IPv6 /56.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Prefix {
-    V4([u8; 3]),
-    V6([u8; 7]),
-}
-
-impl Prefix {
-    /// The prefix of an address. An IPv4-mapped address counts as the IPv4 address it is.
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => {
-                let [a, b, c, _] = v4.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, e, f, g, ..] = v6.octets();
-                Self::V6([a, b, c, d, e, f, g])
-            }
-        }
-    }
-}
 
 /// There is no place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// First come, first served within a prefix; one after the other between prefixes.
+/// First come, first served within a prefix; one after the other between prefixes; networks where logins
+/// succeeded before all others, but for one in every few, so that nobody waits for ever.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    lines: BTreeMap<Prefix, VecDeque<T>>,
-    /// The prefixes that wait, the next to be served in front. Each has a line that is not empty.
-    turns: VecDeque<Prefix>,
+    known: Lines<T>,
+    clean: Lines<T>,
+    others: Lines<T>,
+    /// How many of `known` were served in a row.
+    known_in_a_row: usize,
+    /// Whether the last served of the two other classes was of `clean`.
+    clean_was_last: bool,
 }
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { lines: BTreeMap::new(), turns: VecDeque::new() }
+        Self {
+            known: Lines::default(),
+            clean: Lines::default(),
+            others: Lines::default(),
+            known_in_a_row: 0,
+            clean_was_last: false,
+        }
     }
 }
 
@@ -49,12 +41,82 @@ impl<T> FairQueue<T> {
     /// Adds one.
     ///
     /// # Errors
-    /// When the queue, or the part of it one prefix may have, is full.
-    pub(super) fn push(&mut self, prefix: Prefix, item: T) -> Result<(), Full> {
-        let all: usize = self.lines.values().map(VecDeque::len).sum();
-        if all >= HASH_QUEUE_MAX {
-            return Err(Full);
+    /// When the queue, or the part of it this class or one prefix may have, is full: of the places that
+    /// strangers fill some are kept for clean networks, and of all some for known ones.
+    pub(super) fn push(&mut self, class: QueueClass, prefix: Prefix, item: T) -> Result<(), Full> {
+        let strangers = self.clean.count().saturating_add(self.others.count());
+        let all = strangers.saturating_add(self.known.count());
+        let (lines, is_full) = match class {
+            QueueClass::KnownPlace => (&mut self.known, false),
+            QueueClass::Clean => (&mut self.clean, strangers >= HASH_QUEUE_CLEAN_MAX),
+            QueueClass::Others => {
+                let is_full =
+                    self.others.count() >= HASH_QUEUE_OTHERS_MAX || strangers >= HASH_QUEUE_CLEAN_MAX;
+                (&mut self.others, is_full)
+            }
+        };
+        if is_full || all >= HASH_QUEUE_MAX { Err(Full) } else { lines.push(prefix, item) }
+    }
+
+    /// The next to be served; its prefix goes to the end of its class.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let strangers_wait = self.clean.count() > 0 || self.others.count() > 0;
+        if (!strangers_wait || self.known_in_a_row < HASH_KNOWN_IN_A_ROW_MAX)
+            && let Some(item) = self.known.pop()
+        {
+            self.known_in_a_row = self.known_in_a_row.saturating_add(1);
+            return Some(item);
         }
+        self.known_in_a_row = 0;
+        let clean_first = !self.clean_was_last;
+        let (first, second) = if clean_first {
+            (&mut self.clean, &mut self.others)
+        } else {
+            (&mut self.others, &mut self.clean)
+        };
+        if let Some(item) = first.pop() {
+            self.clean_was_last = clean_first;
+            return Some(item);
+        }
+        let item = second.pop()?;
+        self.clean_was_last = !clean_first;
+        Some(item)
+    }
+
+    /// Takes out all that `leaves` says.
+    pub(super) fn extract(&mut self, leaves: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut out = self.known.extract(&leaves);
+        out.extend(self.clean.extract(&leaves));
+        out.extend(self.others.extract(&leaves));
+        out
+    }
+
+    /// All that wait, in no order of meaning.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.known.iter().chain(self.clean.iter()).chain(self.others.iter())
+    }
+}
+
+/// One class: a line for each prefix.
+#[derive(Debug)]
+struct Lines<T> {
+    lines: BTreeMap<Prefix, VecDeque<T>>,
+    /// The prefixes that wait, the next to be served in front. Each has a line that is not empty.
+    turns: VecDeque<Prefix>,
+}
+
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Self { lines: BTreeMap::new(), turns: VecDeque::new() }
+    }
+}
+
+impl<T> Lines<T> {
+    fn count(&self) -> usize {
+        self.lines.values().map(VecDeque::len).sum()
+    }
+
+    fn push(&mut self, prefix: Prefix, item: T) -> Result<(), Full> {
         let line = self.lines.entry(prefix).or_default();
         if line.len() >= HASH_QUEUE_PER_PREFIX_MAX {
             return Err(Full);
@@ -66,8 +128,7 @@ impl<T> FairQueue<T> {
         Ok(())
     }
 
-    /// The next to be served; its prefix goes to the end.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    fn pop(&mut self) -> Option<T> {
         let prefix = self.turns.pop_front()?;
         let line = self.lines.get_mut(&prefix)?;
         let item = line.pop_front();
@@ -79,8 +140,7 @@ impl<T> FairQueue<T> {
         item
     }
 
-    /// Takes out all that `leaves` says.
-    pub(super) fn extract(&mut self, leaves: impl Fn(&T) -> bool) -> Vec<T> {
+    fn extract(&mut self, leaves: impl Fn(&T) -> bool) -> Vec<T> {
         let mut out = Vec::new();
         for line in self.lines.values_mut() {
             let (gone, kept): (VecDeque<T>, VecDeque<T>) =
@@ -93,8 +153,7 @@ impl<T> FairQueue<T> {
         out
     }
 
-    /// All that wait, in no order of meaning.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    fn iter(&self) -> impl Iterator<Item = &T> {
         self.lines.values().flatten()
     }
 }
@@ -105,26 +164,17 @@ mod tests {
     use crate::types::Chance;
 
     fn v4(text: &str) -> Prefix {
-        Prefix::of(text.parse().unwrap())
-    }
-
-    #[test]
-    fn neighbours_share_a_prefix_and_others_do_not() {
-        assert_eq!(v4("192.0.2.1"), v4("192.0.2.255"));
-        assert_ne!(v4("192.0.2.1"), v4("192.0.3.1"));
-        assert_eq!(v4("2001:db8:0:100::1"), v4("2001:db8:0:1ff::2"));
-        assert_ne!(v4("2001:db8:0:100::1"), v4("2001:db8:0:200::1"));
-        assert_eq!(v4("::ffff:192.0.2.1"), v4("192.0.2.9"));
+        Prefix::net(text.parse().unwrap())
     }
 
     #[test]
     fn prefixes_take_turns() {
         let mut queue = FairQueue::default();
         for item in [1, 2, 3] {
-            queue.push(v4("192.0.2.1"), item).unwrap();
+            queue.push(QueueClass::Others, v4("192.0.2.1"), item).unwrap();
         }
-        queue.push(v4("198.51.100.1"), 11).unwrap();
-        queue.push(v4("203.0.113.1"), 21).unwrap();
+        queue.push(QueueClass::Others, v4("198.51.100.1"), 11).unwrap();
+        queue.push(QueueClass::Others, v4("203.0.113.1"), 21).unwrap();
         let served: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(served, [1, 11, 21, 2, 3]);
     }
@@ -133,13 +183,38 @@ mod tests {
     fn one_prefix_cannot_take_all_places_nor_can_all_take_more_than_there_are() {
         let mut queue = FairQueue::default();
         for item in 0..HASH_QUEUE_PER_PREFIX_MAX {
-            queue.push(v4("192.0.2.1"), item).unwrap();
+            queue.push(QueueClass::Others, v4("192.0.2.1"), item).unwrap();
         }
-        assert_eq!(queue.push(v4("192.0.2.2"), 0), Err(Full));
+        assert_eq!(queue.push(QueueClass::Others, v4("192.0.2.2"), 0), Err(Full));
         for other in 1..255_usize {
-            let _ = queue.push(v4(&format!("10.0.{other}.1")), other);
+            let _ = queue.push(QueueClass::Others, v4(&format!("10.0.{other}.1")), other);
         }
-        assert_eq!(queue.iter().count(), HASH_QUEUE_MAX);
+        assert_eq!(queue.iter().count(), HASH_QUEUE_OTHERS_MAX);
+    }
+
+    #[test]
+    fn a_flood_leaves_places_for_clean_networks_and_for_known_ones() {
+        let mut queue = FairQueue::default();
+        let flood = |queue: &mut FairQueue<u32>, class, second: u8| {
+            (0..=255_u8)
+                .filter(|third| queue.push(class, v4(&format!("10.{second}.{third}.1")), 0).is_ok())
+                .count()
+        };
+        assert_eq!(flood(&mut queue, QueueClass::Others, 0), HASH_QUEUE_OTHERS_MAX);
+        assert_eq!(flood(&mut queue, QueueClass::Clean, 1), HASH_QUEUE_CLEAN_MAX - HASH_QUEUE_OTHERS_MAX);
+        assert_eq!(flood(&mut queue, QueueClass::KnownPlace, 2), HASH_QUEUE_MAX - HASH_QUEUE_CLEAN_MAX);
+    }
+
+    #[test]
+    fn known_networks_are_served_first_and_others_are_not_starved() {
+        let mut queue = FairQueue::default();
+        queue.push(QueueClass::Others, v4("192.0.2.1"), 1).unwrap();
+        queue.push(QueueClass::Clean, v4("198.51.100.1"), 11).unwrap();
+        for item in 21..26 {
+            queue.push(QueueClass::KnownPlace, v4(&format!("10.0.{item}.1")), item).unwrap();
+        }
+        let served: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(served, [21, 22, 23, 11, 24, 25, 1]);
     }
 
     #[test]
@@ -150,7 +225,10 @@ mod tests {
         for item in 0..5_000_u64 {
             match chance.below(4) {
                 0 | 1 => {
-                    if queue.push(v4(&format!("10.0.{}.1", chance.below(12))), item).is_ok() {
+                    if queue
+                        .push(QueueClass::Others, v4(&format!("10.0.{}.1", chance.below(12))), item)
+                        .is_ok()
+                    {
                         into.insert(item);
                     }
                 }

@@ -36,6 +36,12 @@ pub enum Refusal {
     Malformed,
     /// The authorization identity is another than the authentication identity (RFC 4616 section 2).
     OtherIdentity,
+    /// The account has a password and no SCRAM keys made of it (yet): a login with PLAIN makes them.
+    NoScramKeys,
+    /// The exchange is not bound to this connection, or says that it could not be (RFC 5802 section 6).
+    ChannelBinding,
+    /// The nonce that came back is not the one that was sent.
+    Nonce,
 }
 
 /// Why a login could not be checked.
@@ -47,6 +53,37 @@ pub enum Unavailability {
     QueueFull,
     /// The hash worker died, or took too long.
     Worker,
+    /// A rule of the throttle turned it away unchecked.
+    Throttled(ThrottleRule),
+}
+
+/// Which rule of `auth::throttle` turned a login away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ThrottleRule {
+    /// The administrator's deny-list.
+    DenyList,
+    /// Too many failures from an IPv4 address or IPv6 /64.
+    Host,
+    /// Too many failures from an IPv4 /24 or IPv6 /56.
+    Net,
+    /// Too many failures from an IPv6 /48.
+    Wide,
+    /// Too many failures for this login.
+    Login,
+}
+
+impl ThrottleRule {
+    /// The word in log lines and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DenyList => "deny-list",
+            Self::Host => "too-many-from-host",
+            Self::Net => "too-many-from-net",
+            Self::Wide => "too-many-from-site",
+            Self::Login => "too-many-for-login",
+        }
+    }
 }
 
 impl Refusal {
@@ -63,6 +100,9 @@ impl Refusal {
             Self::NoSuchDomain => "no-such-domain",
             Self::Malformed => "malformed",
             Self::OtherIdentity => "other-identity",
+            Self::NoScramKeys => "no-scram-keys",
+            Self::ChannelBinding => "channel-binding",
+            Self::Nonce => "altered-nonce",
         }
     }
 }
@@ -75,6 +115,7 @@ impl Unavailability {
             Self::Directory => "directory-unavailable",
             Self::QueueFull => "hash-queue-full",
             Self::Worker => "hash-worker-unavailable",
+            Self::Throttled(rule) => rule.name(),
         }
     }
 }
@@ -94,11 +135,23 @@ impl LoginVerdict {
                 | Refusal::NoSuchAddress
                 | Refusal::NoSuchDomain
                 | Refusal::Malformed
-                | Refusal::OtherIdentity,
+                | Refusal::OtherIdentity
+                | Refusal::NoScramKeys
+                | Refusal::ChannelBinding
+                | Refusal::Nonce,
             ) => Reply::new(535, Enhanced(5, 7, 8), "Authentication credentials invalid"),
             Self::Disabled(_) => Reply::new(525, Enhanced(5, 7, 13), "User account disabled"),
             Self::Unavailable(
-                Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
+                Unavailability::Directory
+                | Unavailability::QueueFull
+                | Unavailability::Worker
+                | Unavailability::Throttled(
+                    ThrottleRule::DenyList
+                    | ThrottleRule::Host
+                    | ThrottleRule::Net
+                    | ThrottleRule::Wide
+                    | ThrottleRule::Login,
+                ),
             ) => Reply::new(454, Enhanced(4, 7, 0), "Temporary authentication failure"),
         }
     }
@@ -108,7 +161,7 @@ impl LoginVerdict {
 mod tests {
     use super::*;
 
-    const REFUSALS: [Refusal; 9] = [
+    const REFUSALS: [Refusal; 12] = [
         Refusal::WrongPassword,
         Refusal::WrongPasswordOfDisabledAccount,
         Refusal::NoPassword,
@@ -118,6 +171,20 @@ mod tests {
         Refusal::NoSuchDomain,
         Refusal::Malformed,
         Refusal::OtherIdentity,
+        Refusal::NoScramKeys,
+        Refusal::ChannelBinding,
+        Refusal::Nonce,
+    ];
+
+    const UNAVAILABILITIES: [Unavailability; 8] = [
+        Unavailability::Directory,
+        Unavailability::QueueFull,
+        Unavailability::Worker,
+        Unavailability::Throttled(ThrottleRule::DenyList),
+        Unavailability::Throttled(ThrottleRule::Host),
+        Unavailability::Throttled(ThrottleRule::Net),
+        Unavailability::Throttled(ThrottleRule::Wide),
+        Unavailability::Throttled(ThrottleRule::Login),
     ];
 
     fn wire(verdict: LoginVerdict) -> String {
@@ -136,7 +203,7 @@ mod tests {
 
     #[test]
     fn every_unavailability_is_the_same_octets() {
-        for why in [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker] {
+        for why in UNAVAILABILITIES {
             assert_eq!(
                 wire(LoginVerdict::Unavailable(why)),
                 "454 4.7.0 Temporary authentication failure\r\n"
@@ -154,10 +221,7 @@ mod tests {
     #[test]
     fn every_reason_has_a_word_of_its_own() {
         let mut words: Vec<&str> = REFUSALS.iter().map(|refusal| refusal.name()).collect();
-        words.extend(
-            [Unavailability::Directory, Unavailability::QueueFull, Unavailability::Worker]
-                .map(|why| why.name()),
-        );
+        words.extend(UNAVAILABILITIES.map(|why| why.name()));
         words.sort_unstable();
         let count = words.len();
         words.dedup();

@@ -5,7 +5,8 @@
 
 use super::lookup::{LoginLookup, look_up};
 use super::password::{PasswordHash, normalise};
-use super::queue::{FairQueue, Full, Prefix};
+use super::queue::{FairQueue, Full};
+use super::throttle::{Because, LoginGate, LoginOutcome, QueueClass, Reservation, Throttle, Try};
 use super::verdict::{LoginVerdict, Refusal, Unavailability};
 use crate::contract::Ticket;
 use crate::directory::Directory;
@@ -13,8 +14,9 @@ use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, PASSWORD_OCTETS_MAX,
     REFUSAL_MS_MIN, REFUSAL_TICK_MS,
 };
-use crate::types::{Address, Chance, Moment, Secret, SessionId};
+use crate::types::{Address, Chance, Moment, Now, Prefix, Secret, SessionId};
 use aws_lc_rs::hmac;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A login to be checked.
@@ -81,7 +83,19 @@ pub struct Verifier {
     queue: FairQueue<Waiting>,
     in_flight: Option<InFlight>,
     decided: Vec<Leaving>,
+    /// What the throttle reserved for attempts that are not decided yet, and how much later their refusal
+    /// leaves. A session has one attempt at the most.
+    held: BTreeMap<SessionId, Held>,
+    /// Reservations whose attempt was decided, for [`Verifier::settle`].
+    ended: Vec<(Reservation, LoginOutcome)>,
     next_id: u64,
+}
+
+/// What the throttle said of an attempt.
+#[derive(Debug, Default)]
+struct Held {
+    reservation: Option<Reservation>,
+    delay_ms: u64,
 }
 
 /// Whether there is somebody to hash.
@@ -173,12 +187,57 @@ impl Verifier {
             queue: FairQueue::default(),
             in_flight: None,
             decided: Vec::new(),
+            held: BTreeMap::new(),
+            ended: Vec::new(),
             next_id: 0,
         }
     }
 
-    /// Takes a login. Its verdict comes from [`Verifier::due`].
+    /// Takes a login through the throttle. Its verdict comes from [`Verifier::due`]; call
+    /// [`Verifier::settle`] after whatever decides logins. In a dry run the rule that would have turned it
+    /// away is returned.
+    pub fn submit_through(
+        &mut self,
+        now: Now,
+        throttle: &mut Throttle,
+        directory: Option<&Directory>,
+        attempt: Attempt,
+    ) -> Option<Because> {
+        let name = canonical(&attempt.login);
+        let wanted = Try {
+            session: attempt.session,
+            source: attempt.source,
+            login: &name,
+            password: Some(attempt.password.reveal()),
+        };
+        match throttle.at_login(now, wanted) {
+            LoginGate::Pass { class, delay_ms, reservation, would_refuse } => {
+                self.held.insert(attempt.session, Held { reservation, delay_ms });
+                self.submit_as(now.moment, directory, attempt, class);
+                would_refuse
+            }
+            LoginGate::TooMany(because) => {
+                let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now.moment };
+                let why = Unavailability::Throttled(because.rule.kind());
+                self.decide(now.moment, who, LoginVerdict::Unavailable(why));
+                None
+            }
+        }
+    }
+
+    /// Tells the throttle what became of the logins it let pass.
+    pub fn settle(&mut self, now: Now, throttle: &mut Throttle) {
+        for (reservation, outcome) in std::mem::take(&mut self.ended) {
+            throttle.login_decided(now, reservation, outcome);
+        }
+    }
+
+    /// Takes a login without a throttle. Its verdict comes from [`Verifier::due`].
     pub fn submit(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt) {
+        self.submit_as(now, directory, attempt, QueueClass::Clean);
+    }
+
+    fn submit_as(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt, class: QueueClass) {
         let Attempt { session, ticket, source, login, password, authorize_as } = attempt;
         let who = Who { session, ticket, asked: now };
         // Made for every name, so that having an account saves no work.
@@ -200,7 +259,7 @@ impl Verifier {
             if_right = if_wrong;
         }
         let waiting = Waiting { who, password, hash, if_right, if_wrong };
-        if let Err(Full) = self.queue.push(Prefix::of(source), waiting) {
+        if let Err(Full) = self.queue.push(class, Prefix::net(source), waiting) {
             self.decide(now, who, LoginVerdict::Unavailable(Unavailability::QueueFull));
         }
     }
@@ -275,6 +334,14 @@ impl Verifier {
         if let Some(flying) = &mut self.in_flight {
             flying.who = flying.who.filter(|who| who.session != session);
         }
+        self.end(session, LoginOutcome::GaveUp);
+    }
+
+    /// The throttle is to hear what became of this session's attempt. Returns how much later a refusal leaves.
+    fn end(&mut self, session: SessionId, outcome: LoginOutcome) -> u64 {
+        let Held { reservation, delay_ms } = self.held.remove(&session).unwrap_or_default();
+        self.ended.extend(reservation.map(|reservation| (reservation, outcome)));
+        delay_ms
     }
 
     /// Nobody waits longer for a worker than a worker may take.
@@ -288,10 +355,11 @@ impl Verifier {
     /// answer leaves on the grid, so that it tells neither what was looked up, nor how long the worker took,
     /// nor who else waited.
     fn decide(&mut self, now: Moment, who: Who, verdict: LoginVerdict) {
+        let delay_ms = self.end(who.session, outcome_of(verdict));
         let at = match verdict {
             LoginVerdict::Accepted(_) | LoginVerdict::Disabled(_) => now,
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
-                let earliest = who.asked.plus_ms(REFUSAL_MS_MIN).max(now);
+                let earliest = who.asked.plus_ms(REFUSAL_MS_MIN.saturating_add(delay_ms)).max(now);
                 Moment(earliest.0.checked_next_multiple_of(REFUSAL_TICK_MS).unwrap_or(u64::MAX))
             }
         };
@@ -317,8 +385,19 @@ impl Verifier {
     }
 }
 
+/// What the throttle learns of a verdict.
+fn outcome_of(verdict: LoginVerdict) -> LoginOutcome {
+    match verdict {
+        LoginVerdict::Accepted(account) => LoginOutcome::Accepted(account),
+        LoginVerdict::Refused(_) => LoginOutcome::Refused,
+        LoginVerdict::Disabled(_) => LoginOutcome::Disabled,
+        LoginVerdict::Unavailable(_) => LoginOutcome::Unavailable,
+    }
+}
+
 /// A login name in the form under which it would be found; the octets themselves if it is no address.
-fn canonical(login: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn canonical(login: &[u8]) -> Vec<u8> {
     match address(login) {
         Some(address) => address.key().as_str().as_bytes().to_vec(),
         None => login.to_vec(),

@@ -79,8 +79,11 @@ impl Access {
             Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
             other @ (Response::Changed { .. }
             | Response::Directory(_)
+            | Response::ReportDay(_)
             | Response::Messages { .. }
-            | Response::Message(_)) => Ok(other),
+            | Response::Message(_)
+            | Response::Explained(_)
+            | Response::NoThrottle) => Ok(other),
         }
     }
 

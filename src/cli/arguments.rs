@@ -2,7 +2,10 @@
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
+use crate::auth::report::DayNumber;
+use crate::control::AuthSubject;
 use crate::directory::{AccountState, plan};
+use crate::mail::date::from_rfc3339;
 use crate::types::{Address, Domain, ForwardPath, Uid};
 use lexopt::Arg;
 use std::ffi::OsString;
@@ -35,6 +38,15 @@ pub enum Form {
     People,
     /// JSON.
     Scripts,
+}
+
+/// From when on a report tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So many days, today included; 1 at the least.
+    Days(u32),
+    /// From this day on.
+    Date(DayNumber),
 }
 
 /// What to do.
@@ -97,6 +109,12 @@ pub enum DataCommand {
     AliasList(Form),
     /// Explain what mail and logins come to.
     AddressExplain(ForwardPath, Form),
+    /// Tell who logged in and who tried.
+    AuthReport(Option<Since>, Form),
+    /// Say what the throttle holds against somebody.
+    AuthExplain(AuthSubject, Form),
+    /// Forget it.
+    AuthForgive(AuthSubject),
     /// List messages.
     MailList(Address, Form),
     /// Write a message out.
@@ -327,6 +345,9 @@ impl Given {
             | Verb::AliasRemove
             | Verb::AliasList
             | Verb::AddressExplain
+            | Verb::AuthReport
+            | Verb::AuthExplain
+            | Verb::AuthForgive
             | Verb::MailList
             | Verb::MailShow => Ok(Command::Data(self.place(), self.data_command(spec)?)),
         }
@@ -363,6 +384,9 @@ impl Given {
             Verb::AddressExplain => {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
+            Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
+            Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
+            Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),
             Verb::MailList => DataCommand::MailList(self.address(spec, 0)?, self.form()),
             Verb::MailShow => {
                 let id = text(self.operand(spec, 1)?)?;
@@ -382,6 +406,23 @@ impl Given {
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));
             }
+        })
+    }
+
+    fn since(&self) -> Result<Option<Since>, Failure> {
+        let Some(text) = self.texts(Opt::Since)?.pop() else { return Ok(None) };
+        let days = text.parse::<u32>().ok().filter(|days| *days > 0).map(Since::Days);
+        let date = || from_rfc3339(&format!("{text}T00:00:00Z")).map(|time| Since::Date(DayNumber::of(time)));
+        days.or_else(date).map(Some).ok_or_else(|| {
+            usage(format!("--since {text:?}: a number of days, or a date such as 2026-11-01, is wanted"))
+        })
+    }
+
+    fn subject(&self, spec: &Spec) -> Result<AuthSubject, Failure> {
+        let word = text(self.operand(spec, 0)?)?;
+        Ok(match word.parse() {
+            Ok(source) => AuthSubject::Source(source),
+            Err(_) => AuthSubject::Login(address(&word)?.to_string()),
         })
     }
 

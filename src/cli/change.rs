@@ -41,9 +41,13 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
             }
             Ok(())
         }
-        Response::Directory(_) | Response::Messages { .. } | Response::Message(_) | Response::Refused(..) => {
-            Err(unexpected())
-        }
+        Response::Directory(_)
+        | Response::ReportDay(_)
+        | Response::Messages { .. }
+        | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
+        | Response::Refused(..) => Err(unexpected()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::access::Intent;
 use super::failure::{Exit, Failure};
 use super::output::{output_failure, tell};
+use crate::auth::report::DayNumber;
 use crate::control::{MessageRow, Refusal, Request, Response};
 use crate::directory::{Account, Change, Directory, plan};
 use crate::limits::LIST_ROWS_PER_PAGE;
@@ -69,12 +70,14 @@ impl Direct {
         match request {
             Request::Change(request) => self.change_all(std::slice::from_ref(request)),
             Request::Directory => Ok(Response::Directory(self.snapshot())),
+            Request::AuthReport(from) => self.report_day(*from),
             Request::MailList(address, after) => {
                 self.of_account(address, |direct, id| direct.list(id, *after))
             }
             Request::MailShow(address, uid) => {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
+            Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
         }
     }
 
@@ -158,6 +161,11 @@ impl Direct {
                 format!("{address} has no message {uid}: see `gatepost mail list {address}`"),
             )),
         }
+    }
+
+    fn report_day(&self, from: DayNumber) -> Result<Response, Failure> {
+        let days = self.store.report().map_err(|error| self.failure(&error))?;
+        Ok(Response::ReportDay(days.into_iter().find(|day| day.day >= from).map(Box::new)))
     }
 
     /// The directory as changes that make it from nothing, without password hashes.

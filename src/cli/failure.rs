@@ -1,6 +1,7 @@
 //! How a command ends when it does not end well: an exit code and what to say.
 
 use crate::control::Refusal;
+use crate::server::bind::BindError;
 use crate::store::StoreError;
 use std::fmt;
 use std::io;
@@ -96,6 +97,16 @@ impl Failure {
             StoreError::Layout(_) | StoreError::Damaged(_) | StoreError::Io(_) => "",
         };
         Self::new(exit, format!("{}: {error}{mend}", dir.display()))
+    }
+
+    /// A listener cannot be; `mend` is what else can be done about a port that is taken.
+    #[must_use]
+    pub fn of_listener(error: &BindError, mend: &str) -> Self {
+        match error.exit_code() {
+            77 => Self::new(Exit::Permission, error.to_string()),
+            78 => Self::new(Exit::Config, error.to_string()),
+            _ => Self::new(Exit::Temporary, format!("{error}{mend}")),
+        }
     }
 
     /// The server, or the plan, refused it.

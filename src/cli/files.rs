@@ -5,6 +5,7 @@ use super::failure::{Exit, Failure, reason};
 use crate::config::checked::{Bases, Config};
 use crate::config::{self, Key, Problem, Written};
 use crate::limits::{CONFIG_OCTETS_MAX, PEM_OCTETS_MAX};
+use crate::server::tls;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -29,8 +30,7 @@ pub fn read_text(path: &Path, max: usize) -> io::Result<String> {
 /// # Errors
 /// Every problem, one line each, with exit 78; 66 if there is no such file.
 pub fn read_config(file: &Path, settings: &[String]) -> Result<(Config, Written), Failure> {
-    let text = read_text(file, CONFIG_OCTETS_MAX)
-        .map_err(|error| Failure::of_path(Exit::Io, "read the configuration", file, &error))?;
+    let text = read_text(file, CONFIG_OCTETS_MAX).map_err(|error| unreadable(file, &error))?;
     let absolute = std::path::absolute(file)
         .map_err(|error| Failure::of_path(Exit::Io, "find the configuration", file, &error))?;
     let bases = Bases {
@@ -38,6 +38,15 @@ pub fn read_config(file: &Path, settings: &[String]) -> Result<(Config, Written)
         working: working_directory()?,
     };
     config::read(&text, settings, &bases).map_err(|problems| told(file, &problems))
+}
+
+/// A file that is no text is a wrong configuration, not a disk that fails.
+fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        let what = "it is not UTF-8 text: save it as UTF-8, or see whether it is the right file";
+        return Failure::new(Exit::Config, format!("{}: {what}", file.display()));
+    }
+    Failure::of_path(Exit::Io, "read the configuration", file, error)
 }
 
 /// The working directory, for paths on the command line.
@@ -92,6 +101,12 @@ pub fn look_at(config: &Config, written: &Written) -> Result<Pem, Vec<Problem>> 
                 pem.warnings.extend(warn_of_open_key(&tls.key));
             }
             Err(what) => problem(Key::TlsKey, what),
+        }
+        // What the server would refuse when it starts is said now.
+        if let (Some(certificate), Some(key)) = (&pem.certificate, &pem.key)
+            && let Err(error) = tls::server_config(certificate, key)
+        {
+            problem(Key::TlsKey, error.to_string());
         }
     }
     if problems.is_empty() { Ok(pem) } else { Err(problems) }

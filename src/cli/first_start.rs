@@ -11,6 +11,7 @@ use super::place::Begin;
 use super::{files, identity, password, place};
 use crate::control::Response;
 use crate::directory::{Directory, FIRST_ACCOUNT, plan};
+use crate::store::disk::sync_directory;
 use crate::types::{Address, Domain};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use std::fs::{DirBuilder, OpenOptions};
@@ -145,9 +146,12 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
     match store.change_all(&requests)? {
         Response::Changed { .. } => Ok(()),
         Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
-        Response::Directory(_) | Response::Messages { .. } | Response::Message(_) => {
-            Err(super::access::unexpected())
-        }
+        Response::Directory(_)
+        | Response::ReportDay(_)
+        | Response::Messages { .. }
+        | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle => Err(super::access::unexpected()),
     }
 }
 
@@ -160,7 +164,13 @@ fn write_private(path: &Path, octets: &[u8]) -> io::Result<()> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(octets)?;
     file.sync_all()?;
-    std::fs::rename(&unfinished, path)
+    rename_durably(&unfinished, path)
+}
+
+/// Renames, and syncs the directory that holds the new name.
+fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    to.parent().map_or(Ok(()), sync_directory)
 }
 
 /// Makes certificate and key unless there are some, both or none.
@@ -177,7 +187,7 @@ fn make_certificate(dir: &Path) -> Result<(), Failure> {
         DirBuilder::new().mode(0o700).create(&unfinished)?;
         write_private(&unfinished.join("key.pem"), key.as_bytes())?;
         write_private(&unfinished.join("certificate.pem"), certificate.as_bytes())?;
-        std::fs::rename(&unfinished, dir)
+        rename_durably(&unfinished, dir)
     })();
     made.map_err(|error| Failure::of_path(Exit::CannotCreate, "make the certificate in", dir, &error))
 }

@@ -18,8 +18,11 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
     match Access::open(dir, Intent::Read)?.ask(&Request::Directory)? {
         Response::Directory(changes) => Ok(Directory::load(changes, 0)),
         Response::Changed { .. }
+        | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

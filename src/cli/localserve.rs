@@ -33,7 +33,9 @@ pub fn localserve(dir: &Path, port_base: u16, settings: &[String]) -> Result<Exi
         let _ = write_out(|out| out.write_all(text.as_bytes()));
     };
     let start = Start { config, certificate_pem: pem.certificate, key_pem: pem.key };
-    Ok(parent::run(start, announce))
+    parent::run(start, announce).map_err(|error| {
+        Failure::of_listener(&error, "; `--port-base 2000`, or another number, moves all ports at once")
+    })
 }
 
 /// The configuration that would stand in a file, and what was set over it.

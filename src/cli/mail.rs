@@ -73,9 +73,13 @@ pub fn list(dir: &Path, address: &Address, form: Form) -> Result<(), Failure> {
 fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<MessageRow>, bool), Failure> {
     match access.ask(&Request::MailList(address.clone(), after))? {
         Response::Messages { rows, more } => Ok((rows, more)),
-        Response::Changed { .. } | Response::Directory(_) | Response::Message(_) | Response::Refused(..) => {
-            Err(unexpected())
-        }
+        Response::Changed { .. }
+        | Response::Directory(_)
+        | Response::ReportDay(_)
+        | Response::Message(_)
+        | Response::Explained(_)
+        | Response::NoThrottle
+        | Response::Refused(..) => Err(unexpected()),
     }
 }
 
@@ -135,7 +139,10 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         }
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ReportDay(_)
         | Response::Messages { .. }
+        | Response::Explained(_)
+        | Response::NoThrottle
         | Response::Refused(..) => Err(unexpected()),
     }
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub fn serve(file: &Path, settings: &[String]) -> Result<ExitCode, Failure> {
     let (config, pem) = read(file, settings)?;
     let start = Start { config, certificate_pem: pem.certificate, key_pem: pem.key };
-    Ok(parent::run(start, || {}))
+    parent::run(start, || {}).map_err(|error| Failure::of_listener(&error, ""))
 }
 
 /// Says whether a configuration is right.

@@ -25,6 +25,9 @@ pub enum Verb {
     AliasRemove,
     AliasList,
     AddressExplain,
+    AuthReport,
+    AuthExplain,
+    AuthForgive,
     MailList,
     MailShow,
     LocalServePrepare,
@@ -45,10 +48,11 @@ pub enum Opt {
     Suspend,
     NoCatchAll,
     To,
+    Since,
 }
 
 impl Opt {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -58,6 +62,7 @@ impl Opt {
         Self::Suspend,
         Self::NoCatchAll,
         Self::To,
+        Self::Since,
     ];
 
     /// Its name, without the dashes.
@@ -73,6 +78,7 @@ impl Opt {
             Self::Suspend => "suspend",
             Self::NoCatchAll => "none",
             Self::To => "to",
+            Self::Since => "since",
         }
     }
 
@@ -91,6 +97,7 @@ impl Opt {
             Self::Set => Some("KEY=VALUE"),
             Self::PortBase => Some("NUMBER"),
             Self::To => Some("ADDRESS"),
+            Self::Since => Some("DAYS|DATE"),
             Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
         }
     }
@@ -104,6 +111,7 @@ impl Opt {
             | Self::Config
             | Self::Json
             | Self::PortBase
+            | Self::Since
             | Self::PasswordStdin
             | Self::Suspend
             | Self::NoCatchAll => false,
@@ -120,6 +128,7 @@ impl Opt {
             Self::PasswordStdin => "read the password from the first line of standard input",
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
+            Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
             Self::To => "a member; repeatable, at least one",
         }
     }
@@ -286,6 +295,33 @@ pub const SPECS: &[Spec] = &[
         LIST,
         "where mail to an address goes, whether it can log in, and why",
         "ADDRESS may be postmaster alone.",
+    ),
+    spec(
+        Verb::AuthReport,
+        &["auth", "report"],
+        "[--since DAYS|DATE]",
+        (0, 0),
+        &[Opt::Since, Opt::Json, Opt::Dir, Opt::Config],
+        "who logged in, who tried, and what of it is new",
+        "Days are in UTC. What is new is so when compared with all earlier days that are kept (auth-report-days).",
+    ),
+    spec(
+        Verb::AuthExplain,
+        &["auth", "explain"],
+        "ADDRESS|IP",
+        (1, 1),
+        LIST,
+        "which rule of the throttle refuses whom, since when, until when, and why",
+        "ADDRESS is a login name, whether or not it exists.",
+    ),
+    spec(
+        Verb::AuthForgive,
+        &["auth", "forgive"],
+        "ADDRESS|IP",
+        (1, 1),
+        DATA,
+        "forget what the throttle holds against an address and its networks, or against a login",
+        "",
     ),
     spec(Verb::MailList, &["mail", "list"], "ACCOUNT", (1, 1), LIST, "the messages of an account", ""),
     spec(

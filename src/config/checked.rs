@@ -1,10 +1,11 @@
 //! Configuration as meant: complete, in range, nothing left to interpret.
 
 use super::keys::{Key, Kind, LISTENER};
+use super::throttle::ThrottleConfig;
 use super::written::{Origin, Problem, Written, WrittenListener};
 use crate::contract::Listener;
 use crate::limits::LISTENERS_MAX;
-use crate::types::Domain;
+use crate::types::{Domain, Prefix, PrefixError};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -38,12 +39,16 @@ pub struct Config {
     pub connections_per_host_max: usize,
     /// Connections from one IPv4 /24 or IPv6 /56.
     pub connections_per_net_max: usize,
+    /// Days of the report of logins.
+    pub auth_report_days: u32,
     /// Octets of free disk that stay free.
     pub disk_reserve_octets: u64,
     /// Milliseconds of silence after which a session is closed.
     pub idle_ms: u64,
     /// Milliseconds running transactions have when the server stops.
     pub stop_grace_ms: u64,
+    /// How hostile logins are throttled.
+    pub throttle: ThrottleConfig,
 }
 
 /// Where the certificate is.
@@ -78,11 +83,13 @@ impl Config {
         }
         let tls = check.tls();
         let listeners = check.listeners();
+        let throttle = check.throttle();
         let limits = Limits {
             message_octets: check.number(Key::MessageOctets),
             connections: check.number(Key::Connections),
             connections_per_host: check.number(Key::ConnectionsPerHost),
             connections_per_net: check.number(Key::ConnectionsPerNet),
+            auth_report_days: check.number(Key::AuthReportDays),
             disk_reserve_octets: check.number(Key::DiskReserveOctets),
             idle_seconds: check.number(Key::IdleSeconds),
             stop_grace_seconds: check.number(Key::StopGraceSeconds),
@@ -91,7 +98,7 @@ impl Config {
         problems.sort_by_key(|problem| problem.origin);
         match (hostname, data_dir) {
             (Some(hostname), Some(data_dir)) if problems.is_empty() => {
-                Ok(limits.into_config(hostname, data_dir, listeners, tls))
+                Ok(limits.into_config(hostname, data_dir, listeners, tls, throttle))
             }
             _ => Err(problems),
         }
@@ -104,6 +111,7 @@ struct Limits {
     connections: u64,
     connections_per_host: u64,
     connections_per_net: u64,
+    auth_report_days: u64,
     disk_reserve_octets: u64,
     idle_seconds: u64,
     stop_grace_seconds: u64,
@@ -116,6 +124,7 @@ impl Limits {
         data_dir: PathBuf,
         listeners: Vec<ListenerConfig>,
         tls: Option<TlsFiles>,
+        throttle: ThrottleConfig,
     ) -> Config {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Config {
@@ -127,9 +136,11 @@ impl Limits {
             connections_max: count(self.connections),
             connections_per_host_max: count(self.connections_per_host),
             connections_per_net_max: count(self.connections_per_net),
+            auth_report_days: u32::try_from(self.auth_report_days).unwrap_or(u32::MAX),
             disk_reserve_octets: self.disk_reserve_octets,
             idle_ms: self.idle_seconds.saturating_mul(1_000),
             stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),
+            throttle,
         }
     }
 }
@@ -223,6 +234,51 @@ impl Check<'_> {
                 default
             }
         }
+    }
+
+    fn throttle(&mut self) -> ThrottleConfig {
+        let dry_run = match self.written.texts.get(&Key::ThrottleMode) {
+            None => false,
+            Some(text) => match text.value.as_str() {
+                "enforce" => false,
+                "dry-run" => true,
+                other => {
+                    let what = format!("{other:?} is no mode: write \"enforce\" or \"dry-run\"");
+                    self.problem(text.origin, Key::ThrottleMode.name(), what);
+                    false
+                }
+            },
+        };
+        let guesses = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        ThrottleConfig {
+            dry_run,
+            allow: self.ranges(Key::ThrottleAllow),
+            deny: self.ranges(Key::ThrottleDeny),
+            guesses_per_host: guesses(self.number(Key::GuessesPerHost)),
+            guesses_per_net: guesses(self.number(Key::GuessesPerNet)),
+            guesses_per_wide: guesses(self.number(Key::GuessesPerWide)),
+            guesses_per_login: guesses(self.number(Key::GuessesPerLogin)),
+        }
+    }
+
+    /// Addresses and ranges with spaces or commas between them.
+    fn ranges(&mut self, key: Key) -> Vec<Prefix> {
+        let Some(text) = self.written.texts.get(&key) else { return Vec::new() };
+        let mut ranges = Vec::new();
+        for word in text.value.split([' ', ',']).filter(|word| !word.is_empty()) {
+            match word.parse() {
+                Ok(range) => ranges.push(range),
+                Err(why) => {
+                    let why: PrefixError = why;
+                    self.problem(
+                        text.origin,
+                        key.name(),
+                        format!("{word:?} is no range of addresses: {why}"),
+                    );
+                }
+            }
+        }
+        ranges
     }
 
     fn listeners(&mut self) -> Vec<ListenerConfig> {

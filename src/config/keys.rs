@@ -23,10 +23,26 @@ pub enum Key {
     ConnectionsPerNet,
     /// Octets of free disk that stay free.
     DiskReserveOctets,
+    /// Days of the report of logins.
+    AuthReportDays,
     /// Seconds of silence.
     IdleSeconds,
     /// Seconds for running transactions at the end.
     StopGraceSeconds,
+    /// Whether the throttle refuses.
+    ThrottleMode,
+    /// Who is exempt from it.
+    ThrottleAllow,
+    /// Who is refused whatever it does.
+    ThrottleDeny,
+    /// Wrong passwords an hour from one host.
+    GuessesPerHost,
+    /// … from one network.
+    GuessesPerNet,
+    /// … from one IPv6 /48.
+    GuessesPerWide,
+    /// … for one login.
+    GuessesPerLogin,
 }
 
 /// What a key takes.
@@ -46,16 +62,17 @@ pub enum Kind {
 }
 
 /// Sections, which hold keys.
-pub const SECTIONS: [&str; 2] = ["tls", "limits"];
+pub const SECTIONS: [&str; 3] = ["tls", "limits", "throttle"];
 
 /// The key of the listeners.
 pub const LISTENER: &str = "listener";
 
 impl Key {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::Hostname,
         Self::DataDir,
+        Self::AuthReportDays,
         Self::TlsCertificate,
         Self::TlsKey,
         Self::MessageOctets,
@@ -65,6 +82,13 @@ impl Key {
         Self::DiskReserveOctets,
         Self::IdleSeconds,
         Self::StopGraceSeconds,
+        Self::ThrottleMode,
+        Self::ThrottleAllow,
+        Self::ThrottleDeny,
+        Self::GuessesPerHost,
+        Self::GuessesPerNet,
+        Self::GuessesPerWide,
+        Self::GuessesPerLogin,
     ];
 
     /// The dotted name.
@@ -73,6 +97,7 @@ impl Key {
         match self {
             Self::Hostname => "hostname",
             Self::DataDir => "data-dir",
+            Self::AuthReportDays => "auth-report-days",
             Self::TlsCertificate => "tls.certificate",
             Self::TlsKey => "tls.key",
             Self::MessageOctets => "limits.message-octets",
@@ -82,6 +107,13 @@ impl Key {
             Self::DiskReserveOctets => "limits.disk-reserve-octets",
             Self::IdleSeconds => "limits.idle-seconds",
             Self::StopGraceSeconds => "limits.stop-grace-seconds",
+            Self::ThrottleMode => "throttle.mode",
+            Self::ThrottleAllow => "throttle.allow",
+            Self::ThrottleDeny => "throttle.deny",
+            Self::GuessesPerHost => "throttle.guesses-per-host",
+            Self::GuessesPerNet => "throttle.guesses-per-net",
+            Self::GuessesPerWide => "throttle.guesses-per-48",
+            Self::GuessesPerLogin => "throttle.guesses-per-login",
         }
     }
 
@@ -99,6 +131,10 @@ impl Key {
             Self::DataDir => Kind::Text("/var/lib/gatepost"),
             Self::TlsCertificate => Kind::Text("/etc/gatepost/certificate.pem"),
             Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
+            Self::AuthReportDays => {
+                let default = limits::REPORT_DAYS_DEFAULT;
+                Kind::Number { min: 1, max: limits::REPORT_DAYS_CEILING, default }
+            }
             Self::MessageOctets => Kind::Number {
                 min: limits::MESSAGE_OCTETS_FLOOR,
                 max: limits::MESSAGE_OCTETS_CEILING,
@@ -114,6 +150,12 @@ impl Key {
             },
             Self::IdleSeconds => seconds(limits::IDLE_MS_FLOOR, limits::IDLE_MS_CEILING, limits::IDLE_MS),
             Self::StopGraceSeconds => seconds(0, limits::STOP_GRACE_MS_CEILING, limits::STOP_GRACE_MS),
+            Self::ThrottleMode => Kind::Text("enforce"),
+            Self::ThrottleAllow | Self::ThrottleDeny => Kind::Text(""),
+            Self::GuessesPerHost => guesses(limits::GUESSES_PER_HOST_DEFAULT),
+            Self::GuessesPerNet => guesses(limits::GUESSES_PER_NET_DEFAULT),
+            Self::GuessesPerWide => guesses(limits::GUESSES_PER_WIDE_DEFAULT),
+            Self::GuessesPerLogin => guesses(limits::GUESSES_PER_LOGIN_DEFAULT),
         }
     }
 
@@ -123,6 +165,7 @@ impl Key {
         match self {
             Self::Hostname => "the name of the server in DNS",
             Self::DataDir => "everything is kept here; a relative path starts at this file",
+            Self::AuthReportDays => "days that `gatepost auth report` goes back",
             Self::TlsCertificate => "PEM, the chain, leaf first",
             Self::TlsKey => "PEM",
             Self::MessageOctets => "the largest message",
@@ -132,6 +175,13 @@ impl Key {
             Self::DiskReserveOctets => "disk that stays free",
             Self::IdleSeconds => "silence before a session is closed",
             Self::StopGraceSeconds => "for running transactions when the server stops",
+            Self::ThrottleMode => "or \"dry-run\": decide and log, refuse nobody",
+            Self::ThrottleAllow => "addresses and ranges that are exempt, with spaces between",
+            Self::ThrottleDeny => "addresses and ranges that are refused, with spaces between",
+            Self::GuessesPerHost => "wrong passwords an hour from one IPv4 address or IPv6 /64",
+            Self::GuessesPerNet => "… from one IPv4 /24 or IPv6 /56",
+            Self::GuessesPerWide => "… from one IPv6 /48",
+            Self::GuessesPerLogin => "… for one login, from everywhere",
         }
     }
 
@@ -198,6 +248,10 @@ const LISTENERS: &str = "\n[[listener]]                                     # at
                          \n[[listener]]\n\
                          kind = \"submissions\"                             # the same, TLS from the first octet\n\
                          address = \"0.0.0.0:465\"\n";
+
+fn guesses(default: u32) -> Kind {
+    Kind::Number { min: 1, max: u64::from(limits::GUESSES_CEILING), default: u64::from(default) }
+}
 
 fn connections(min: usize, default: usize) -> Kind {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

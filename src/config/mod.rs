@@ -6,6 +6,7 @@
 
 pub mod checked;
 pub mod keys;
+pub mod throttle;
 pub mod written;
 
 pub use keys::Key;

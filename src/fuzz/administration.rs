@@ -85,7 +85,10 @@ pub(super) fn control(data: &[u8]) -> Verdict {
         match request {
             Request::Change(change) => ask(&mut directory, &change)?,
             Request::MailList(address, _) | Request::MailShow(address, _) => looked_up(&directory, &address)?,
-            Request::Directory => {}
+            Request::Directory
+            | Request::AuthReport(_)
+            | Request::AuthExplain(_)
+            | Request::AuthForgive(_) => {}
         }
     }
     Ok(())

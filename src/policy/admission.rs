@@ -156,6 +156,12 @@ impl Admission {
         }
     }
 
+    /// Connections there are from the host of this address.
+    #[must_use]
+    pub fn connections_of_host(&self, address: IpAddr) -> usize {
+        self.hosts.get(&Prefix::host(address)).copied().unwrap_or(0)
+    }
+
     /// Connections there are.
     #[must_use]
     pub fn total(&self) -> usize {

@@ -7,13 +7,16 @@
 use super::control_client::{Busy, Client, Show};
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
-use crate::control::{MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::auth::report::Ledger;
+use crate::auth::throttle::{Subject, Throttle};
+use crate::auth::verifier::canonical;
+use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Change, Directory, Target};
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, Moment};
+use crate::types::{AccountId, Address, Moment, Now};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -29,8 +32,14 @@ pub struct Office<'a> {
     pub now: Moment,
     /// Who is who.
     pub directory: &'a mut Directory,
+    /// Who logged in.
+    pub ledger: &'a mut Ledger,
     /// Where it is kept.
     pub store: &'a mut StoreLink,
+    /// Who is throttled.
+    pub throttle: &'a mut Throttle,
+    /// Both clocks, for the throttle.
+    pub clocks: Now,
 }
 
 /// A change the store is making durable.
@@ -54,6 +63,8 @@ pub struct ControlServer {
     last_ask: u64,
     waiting: VecDeque<(u64, plan::Request)>,
     changing: Option<Changing>,
+    /// Somebody waits in the kernel until a place is free.
+    is_full: bool,
 }
 
 /// Longest path of a Unix socket (unix(7), `sun_path` less its NUL).
@@ -105,12 +116,24 @@ impl ControlServer {
             last_ask: 0,
             waiting: VecDeque::new(),
             changing: None,
+            is_full: false,
         })
     }
 
-    /// The poll says that somebody waits.
+    /// Takes those whom the poll told of when every place was taken.
+    pub fn accept_late(&mut self, registry: &Registry, office: &mut Office<'_>) {
+        if self.is_full && self.clients.len() < CONTROL_CONNECTIONS_MAX {
+            self.accept(registry, office);
+        }
+    }
+
+    /// The poll says that somebody waits. Beyond the ceiling they go on waiting, in the kernel.
     pub fn accept(&mut self, registry: &Registry, office: &mut Office<'_>) {
         loop {
+            self.is_full = self.clients.len() >= CONTROL_CONNECTIONS_MAX;
+            if self.is_full {
+                return;
+            }
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream, registry, office),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -147,15 +170,6 @@ impl ControlServer {
             busy: Busy::No,
             active: office.now,
         };
-        if self.clients.len() >= CONTROL_CONNECTIONS_MAX {
-            client.say(&Response::Refused(
-                Refusal::Temporary,
-                "too many commands are talking to the server; try again".into(),
-            ));
-            // One line always fits into the buffer of a new socket.
-            let _ = client.flush();
-            return;
-        }
         // Numbers grow, tokens come round: a stale event for another client only makes it look.
         let token = Token(self.token_of(id));
         if registry.register(&mut client.stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
@@ -266,6 +280,9 @@ impl ControlServer {
                 }
             }
             Request::Directory => client.say(&Response::Directory(as_changes(office.directory))),
+            Request::AuthReport(from) => {
+                client.say(&Response::ReportDay(office.ledger.day_from(from).cloned().map(Box::new)));
+            }
             Request::MailList(address, after) => match account_of(office.directory, &address) {
                 Ok(account) => {
                     client.busy = Busy::List(LIST_ROWS_PER_PAGE);
@@ -282,6 +299,30 @@ impl ControlServer {
                 }
                 Err(why) => client.refuse(Refusal::Data, why),
             },
+            Request::AuthExplain(subject) => {
+                let subject = match subject {
+                    AuthSubject::Source(source) => Subject::Source(source),
+                    AuthSubject::Login(login) => Subject::Login(canonical(login.as_bytes())),
+                };
+                let explanation = office.throttle.explain(office.clocks, &subject);
+                client.say(&Response::Explained(Box::new(explanation)));
+            }
+            Request::AuthForgive(subject) => {
+                let anything = match subject {
+                    AuthSubject::Source(source) => {
+                        let known = office.throttle.explain(office.clocks, &Subject::Source(source));
+                        office.throttle.forgive(source);
+                        !known.standings.is_empty() || known.mail_score > 0
+                    }
+                    AuthSubject::Login(login) => {
+                        let login = canonical(login.as_bytes());
+                        let known = office.throttle.explain(office.clocks, &Subject::Login(login.clone()));
+                        office.throttle.forgive_login(&login);
+                        !known.standings.is_empty()
+                    }
+                };
+                client.say(&Response::Changed { anything, warnings: Vec::new() });
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::spool::Spool;
 use super::store_thread::{Answers, BodySource, CommitKey, FromStore, Gauges, SpoolKey, ToStore};
+use crate::auth::report::Save;
 use crate::contract::{Commit, CommitAnswer};
 use crate::directory::Change;
 use crate::limits::{
@@ -54,6 +55,7 @@ pub(super) struct Keeper<'a> {
     spools: BTreeMap<SpoolKey, Spool>,
     jobs: VecDeque<Job>,
     changes: Vec<Vec<Change>>,
+    reports: Vec<Save>,
     /// Accounts removed since this process began; their numbers are never used again.
     removed: BTreeSet<AccountId>,
     /// Octets free when last looked, less what was written since.
@@ -79,6 +81,7 @@ impl<'a> Keeper<'a> {
             spools: BTreeMap::new(),
             jobs: VecDeque::new(),
             changes: Vec::new(),
+            reports: Vec::new(),
             removed: BTreeSet::new(),
             free: 0,
             behind: false,
@@ -161,6 +164,7 @@ impl<'a> Keeper<'a> {
             }
             ToStore::Commit { key, commit, body } => self.begin(key, commit, body),
             ToStore::Change(changes) => self.changes.push(changes),
+            ToStore::Report(save) => self.reports.push(*save),
             ToStore::List(ask, account, after, rows) => {
                 let listed = self.store.list(account, after, rows);
                 self.answers.send(FromStore::Listed(ask, listed));
@@ -219,7 +223,7 @@ impl<'a> Keeper<'a> {
     fn round(&mut self) -> Result<(), StoreError> {
         if self.behind {
             self.give_up_the_oldest()?;
-            if self.changes.is_empty() {
+            if self.changes.is_empty() && self.reports.is_empty() {
                 return Ok(());
             }
         }
@@ -249,14 +253,17 @@ impl<'a> Keeper<'a> {
         let changes = std::mem::take(&mut self.changes);
         let change_count = changes.len();
         group.extend(changes.into_iter().map(Operation::Change));
-        self.commit(&group, &committed, change_count)
+        let reports = std::mem::take(&mut self.reports);
+        let report_count = reports.len();
+        group.extend(reports.into_iter().map(|save| Operation::Report(Box::new(save))));
+        self.commit(&group, &committed, (change_count, report_count))
     }
 
     fn commit(
         &mut self,
         group: &[Operation],
         committed: &[(CommitKey, MailId, u32)],
-        changes: usize,
+        (changes, reports): (usize, usize),
     ) -> Result<(), StoreError> {
         if group.is_empty() {
             return Ok(());
@@ -286,6 +293,9 @@ impl<'a> Keeper<'a> {
         }
         for _ in 0..changes {
             self.answers.send(FromStore::Changed(result.clone()));
+        }
+        for _ in 0..reports {
+            self.answers.send(FromStore::Reported(result.clone()));
         }
         self.tidy |= changes > 0;
         Ok(())
@@ -361,7 +371,7 @@ impl<'a> Keeper<'a> {
 fn changes_of(operation: &Operation) -> &[Change] {
     match operation {
         Operation::Change(changes) => changes,
-        Operation::Deliver(_) => &[],
+        Operation::Deliver(_) | Operation::Report(_) => &[],
     }
 }
 

@@ -5,7 +5,7 @@
 //! reaches it but signals.
 #![expect(clippy::disallowed_methods, reason = "this room reads the clock")]
 
-use super::bind;
+use super::bind::{self, BindError};
 use super::channel::{Channel, ToParent, ToServer};
 use super::children::{Ended, Launcher, Process};
 use super::log_thread;
@@ -44,31 +44,27 @@ const CHANNEL: Token = Token(1);
 /// Runs until it is told to stop. `announce` is called once, when the server is ready for the first time.
 ///
 /// Exit code 0 after a stop that was asked for; 75 when the server cannot be kept running, 78 when it says
-/// that the configuration is wrong, 77 and others when a listener cannot be bound.
-#[must_use]
-pub fn run(start: Start, announce: impl FnOnce()) -> ExitCode {
+/// that the configuration is wrong.
+///
+/// # Errors
+/// When a listener cannot be bound; nothing was started then.
+pub fn run(start: Start, announce: impl FnOnce()) -> Result<ExitCode, BindError> {
     // Certificate keys and passwords pass through these processes; none of it ever lands in a core file.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let code = match log_thread::init() {
-        Ok(()) => run_until_told(start, announce),
+        Ok(()) => bind::listeners(&start.config.listeners)
+            .map(|listeners| run_until_told(start, listeners, announce)),
         Err(error) => {
             let line = Line::new("log-failed").text("error", &error.to_string());
             log_thread::last_words(line);
-            TEMPORARY
+            Ok(TEMPORARY)
         }
     };
     log_thread::flush(Duration::from_millis(LOG_FLUSH_MS_MAX));
-    ExitCode::from(code)
+    code.map(ExitCode::from)
 }
 
-fn run_until_told(start: Start, announce: impl FnOnce()) -> u8 {
-    let listeners = match bind::listeners(&start.config.listeners) {
-        Ok(listeners) => listeners,
-        Err(error) => {
-            log::error!("{}", Line::new("bind-failed").text("error", &error.to_string()).finish());
-            return error.exit_code();
-        }
-    };
+fn run_until_told(start: Start, listeners: Vec<OwnedFd>, announce: impl FnOnce()) -> u8 {
     let watched = Parent::new(start, listeners, Launcher::default(), announce).and_then(|parent| {
         let numbers = [Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD].map(Signal::as_raw);
         let mut signals = Signals::new(numbers)?;
@@ -205,6 +201,9 @@ impl<A: FnOnce()> Parent<A> {
         }
         log::info!("{}", Line::new("stop-requested").finish());
         self.stopping = Some(now.plus_ms(self.stop_grace_ms).plus_ms(STOP_EXTRA_MS));
+        // Nobody will accept from them any more: a new connection is refused by the kernel instead of waiting
+        // without a greeting. (What systemd holds is its own and waits for the next start.)
+        self.listeners.clear();
         let Some(server) = &mut self.server else { return Some(0) };
         let told = server.channel.as_ref().is_some_and(|channel| channel.send(&ToServer::Stop).is_ok());
         if !told {

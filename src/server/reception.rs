@@ -8,13 +8,16 @@ use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;
 use super::turn::Loop;
+use crate::auth::report::{self, names};
+use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verifier::{Attempt, Decided};
-use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
+use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
 use crate::policy::admission::{Admitted, Prefix};
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
+use crate::telemetry::probing::mail_offence;
 use crate::types::{Enhanced, Moment, Reply, SessionId};
 use mio::Interest;
 use mio::net::TcpStream;
@@ -41,6 +44,14 @@ impl HandshakeBudget {
         self.all = self.all.saturating_add(1);
         *of_host = of_host.saturating_add(1);
         true
+    }
+}
+
+/// Says one line to a peer that is sent away, where it could hear it. A socket just accepted has room for it;
+/// if not, closing says enough.
+fn say_plainly(mut stream: &TcpStream, listener: Listener, reply: &Reply) {
+    if speaks_plainly(listener) {
+        let _ = stream.write(&as_octets(reply));
     }
 }
 
@@ -77,16 +88,17 @@ impl Loop {
     fn consider(&mut self, stream: TcpStream, address: IpAddr, listener: Listener) {
         self.last_session = self.last_session.wrapping_add(1);
         let facts = PeerFacts { session: SessionId(self.last_session), address, listener };
+        let Some(pace) = self.pass_throttle(&stream, facts) else { return };
         let idle_since = |session| -> Option<Moment> {
             self.by_session.get(&session).and_then(|key| self.connections.get(*key))?.idle_since()
         };
         match self.admission.consider(address, idle_since) {
-            Admitted::Yes => self.admit(stream, facts),
+            Admitted::Yes => self.admit(stream, facts, pace),
             Admitted::InPlaceOf(session) => {
                 if let Some(key) = self.by_session.get(&session) {
                     self.with(*key, |old, desk, _, deeds| old.turn_out(Cause::Crowded, desk, deeds));
                 }
-                self.admit(stream, facts);
+                self.admit(stream, facts, pace);
             }
             Admitted::HostFull | Admitted::NetFull => {
                 let reply = Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your network");
@@ -96,16 +108,60 @@ impl Loop {
         }
     }
 
-    fn refuse(&mut self, mut stream: TcpStream, peer: PeerFacts, reply: Reply) {
-        if speaks_plainly(peer.listener) {
-            // A socket just accepted has room for one line; if not, closing says enough.
-            let _ = stream.write(&as_octets(&reply));
-        }
-        let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer, note });
+    /// What the throttle says of a connection: how fast it is served, or `None` if it was sent away.
+    fn pass_throttle(&mut self, stream: &TcpStream, peer: PeerFacts) -> Option<Pace> {
+        let (because, reply) = match self.throttle.at_connect(self.now, peer.address, peer.listener) {
+            ConnectVerdict::Admit(pace, would_refuse) => {
+                self.tell_turned_away(peer, would_refuse, false);
+                let here = self.admission.connections_of_host(peer.address);
+                if pace.connections_max.is_some_and(|most| here >= most) {
+                    let text = "Too many connections from an address with such a record";
+                    say_plainly(stream, peer.listener, &Reply::new(421, Enhanced(4, 7, 0), text));
+                    self.note(peer, Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" });
+                    return None;
+                }
+                return Some(Pace { greeting_ms: pace.banner_ms, refusal_ms: pace.reply_ms });
+            }
+            ConnectVerdict::Denied(because) => {
+                (because, Reply::new(554, Enhanced(5, 7, 1), "No service for your address"))
+            }
+            ConnectVerdict::Refused(because) => {
+                (because, Reply::new(421, Enhanced(4, 7, 0), "Too many failed logins, try again later"))
+            }
+        };
+        say_plainly(stream, peer.listener, &reply);
+        self.tell_turned_away(peer, Some(because), true);
+        None
     }
 
-    fn admit(&mut self, stream: TcpStream, facts: PeerFacts) {
+    fn tell_turned_away(&mut self, peer: PeerFacts, because: Option<Because>, enforced: bool) {
+        if let Some(Because { rule, .. }) = because {
+            self.note(peer, Note::TurnedAway { rule: rule.kind(), enforced });
+        }
+    }
+
+    fn refuse(&mut self, stream: TcpStream, peer: PeerFacts, reply: Reply) {
+        say_plainly(&stream, peer.listener, &reply);
+        let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
+        self.note(peer, note);
+    }
+
+    /// Counts and logs an event of a session, and keeps logins for the report.
+    fn note(&mut self, peer: PeerFacts, note: Note) {
+        let now = self.now;
+        if let Note::Login { mechanism, login, verdict } = &note {
+            let name = names::kept(Some(&self.directory), login);
+            let PeerFacts { session, address: source, .. } = peer;
+            self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
+        }
+        // What a dry run would have turned away was let through.
+        if let Note::TurnedAway { rule, enforced: true } = &note {
+            self.ledger.turned_away(now, peer.address, rule.name());
+        }
+        self.recorder.note(now, &Noted { peer, note });
+    }
+
+    fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
         let session = Session::new(facts, self.settings.clone(), self.chance.fork());
         let mut connection = Box::new(Connection::new(stream, facts, session, self.now));
         let key = self.connections.vacant_key();
@@ -120,7 +176,12 @@ impl Loop {
         self.connections.insert(connection);
         self.by_session.insert(facts.session, key);
         self.admission.enter(facts.session, facts.address);
-        self.with(key, |connection, desk, _, deeds| connection.open(desk, deeds));
+        self.with(key, |connection, desk, _, deeds| {
+            if pace != Pace::default() {
+                connection.tell(Event::Paced(pace), desk, deeds);
+            }
+            connection.open(desk, deeds);
+        });
     }
 
     // ---- Turns ----
@@ -211,7 +272,7 @@ impl Loop {
         let now = self.now.moment;
         let mut requests = Vec::new();
         match deed {
-            Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+            Deed::Note(note) => return self.note_of_session(facts, note),
             Deed::Keep(octets) => {
                 self.bodies.keep(facts.session, &mut connection.body, octets, &mut requests);
             }
@@ -234,11 +295,37 @@ impl Loop {
                     password,
                     authorize_as,
                 };
-                self.verifier.submit(now, Some(&self.directory), attempt);
+                let Self { verifier, throttle, directory, .. } = self;
+                let would_refuse = verifier.submit_through(self.now, throttle, Some(directory), attempt);
+                self.tell_turned_away(facts, would_refuse, false);
                 self.give_worker_its_job();
             }
         }
         self.send_all(requests);
+    }
+
+    /// Counts and logs, and lets the mail book of the throttle see what was done on port 25.
+    fn note_of_session(&mut self, peer: PeerFacts, note: Note) {
+        if peer.listener == Listener::Smtp {
+            if let Note::Accepted { deliveries, .. } = &note {
+                let recipients = u64::try_from(*deliveries).unwrap_or(u64::MAX);
+                self.throttle.mail_accepted(self.now, peer.address, recipients);
+            }
+            if let Some(offence) = mail_offence(&note) {
+                self.throttle.mail_offence(self.now, peer.address, offence);
+                let pace = self.throttle.pace(self.now, peer.address);
+                let pace = Pace { greeting_ms: pace.banner_ms, refusal_ms: pace.reply_ms };
+                self.note(peer, note);
+                // What the session does with it is nothing but to be slower.
+                if let Some(key) = self.by_session.get(&peer.session) {
+                    self.with(*key, |connection, desk, _, deeds| {
+                        connection.tell(Event::Paced(pace), desk, deeds);
+                    });
+                }
+                return;
+            }
+        }
+        self.note(peer, note);
     }
 
     fn send_all(&mut self, requests: Vec<ToStore>) {
@@ -249,22 +336,22 @@ impl Loop {
 
     /// A panic was caught in the work of this connection. It hears 421 if that still works.
     pub(super) fn caught(&mut self, key: usize, deeds: Vec<Deed>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let facts = connection.facts;
+        let Some(facts) = self.connections.get(key).map(|connection| connection.facts) else { return };
         // What happened before the panic did happen; what it asked of others is dropped with it.
         for deed in deeds {
             match deed {
-                Deed::Note(note) => self.recorder.note(self.now, &Noted { peer: facts, note }),
+                Deed::Note(note) => self.note(facts, note),
                 Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
             }
         }
+        let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
             log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
-        self.recorder.note(self.now, &Noted { peer: facts, note });
+        self.note(facts, note);
         self.remove(key);
     }
 
@@ -291,6 +378,11 @@ impl Loop {
                 FromStore::Spooled(session, key, octets) => self.spooled(session, key, octets),
                 FromStore::Changed(result) => {
                     self.with_control(|control, office| control.changed(result, office));
+                }
+                FromStore::Reported(Ok(())) => {}
+                FromStore::Reported(Err(error)) => {
+                    let line = Line::new("report-not-kept").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
                 }
                 FromStore::Listed(ask, rows) => {
                     self.with_control(|control, office| control.listed(ask, rows, office));

@@ -9,7 +9,7 @@ use crate::limits::STORE_MS_MAX;
 use crate::types::{Moment, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{TryRecvError, TrySendError};
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError, TrySendError};
 
 /// A commit whose answer is awaited.
 #[derive(Debug, Clone, Copy)]
@@ -165,9 +165,17 @@ impl StoreLink {
     #[must_use]
     pub fn close(self, patience: std::time::Duration) -> bool {
         drop(self.thread.requests);
-        // Nothing is sent any more but what was open; the channel ends with the thread.
-        while self.thread.answers.recv_timeout(patience).is_ok() {}
-        self.thread.thread.is_finished() && self.thread.thread.join().is_ok()
+        let mut is_whole = true;
+        // Nothing is sent any more but what was open; the channel is let go after the store was closed.
+        loop {
+            match self.thread.answers.recv_timeout(patience) {
+                Ok(FromStore::Failed(_)) => is_whole = false,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+                // The thread has nothing left to do but end, so waiting for that is short.
+                Err(RecvTimeoutError::Disconnected) => return self.thread.thread.join().is_ok() && is_whole,
+            }
+        }
     }
 }
 
@@ -178,6 +186,7 @@ mod tests {
     use crate::types::{MailId, UnixTime};
     use std::sync::Arc;
     use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+    use std::time::Duration;
 
     /// A link whose thread is the test, with a queue of two.
     fn link() -> (StoreLink, Receiver<ToStore>, Sender<FromStore>, Arc<Gauges>) {
@@ -226,6 +235,26 @@ mod tests {
         outbox.send(FromStore::Slice(AskKey(1), Ok(Vec::new()))).unwrap();
         assert!(link.next_answer().is_some());
         assert_eq!(link.trouble(Moment(seen + 9 * STORE_MS_MAX)), None, "it owes nothing");
+    }
+
+    #[test]
+    fn a_thread_that_let_go_and_has_not_quite_ended_has_closed_the_store() {
+        let (mut link, inbox, outbox, _) = link();
+        link.thread.thread = std::thread::Builder::new()
+            .spawn(move || {
+                drop((inbox, outbox));
+                std::thread::sleep(Duration::from_millis(100));
+            })
+            .unwrap();
+        assert!(link.close(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_store_that_failed_at_its_end_is_not_closed() {
+        let (link, _inbox, outbox, _) = link();
+        outbox.send(FromStore::Failed("no".to_owned())).unwrap();
+        drop(outbox);
+        assert!(!link.close(Duration::from_secs(10)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! whether there is room.
 
 use super::keeper::{Keeper, free_octets};
+use crate::auth::report::{Day, Save};
 use crate::contract::{Commit, CommitAnswer};
 use crate::directory::{Change, Directory};
 use crate::limits::STORE_QUEUE_MAX;
@@ -62,6 +63,8 @@ pub enum ToStore {
     },
     /// Change the directory. Answered by [`FromStore::Changed`].
     Change(Vec<Change>),
+    /// Keep days of the report. Answered by [`FromStore::Reported`].
+    Report(Box<Save>),
     /// List messages. Answered by [`FromStore::Listed`].
     List(AskKey, AccountId, Uid, usize),
     /// Find one message. Answered by [`FromStore::Message`].
@@ -79,6 +82,8 @@ pub enum FromStore {
     Committed(CommitKey, CommitAnswer),
     /// What became of a change.
     Changed(Result<(), StoreError>),
+    /// What became of the days of the report.
+    Reported(Result<(), StoreError>),
     /// The messages.
     Listed(AskKey, Result<Vec<MessageRecord>, StoreError>),
     /// The message.
@@ -116,6 +121,8 @@ pub struct Opened {
     pub directory: Directory,
     /// The secret of this installation.
     pub server_key: [u8; 32],
+    /// The report of logins.
+    pub report: Vec<Day>,
 }
 
 /// The loop's end of the thread.
@@ -180,7 +187,8 @@ pub fn start(
 
 fn prepare(dir: &Path, open: Opener) -> Result<(Box<dyn Store>, Opened), StoreError> {
     let store = open(dir)?;
-    let opened = Opened { directory: store.directory()?, server_key: store.server_key() };
+    let opened =
+        Opened { directory: store.directory()?, server_key: store.server_key(), report: store.report()? };
     Ok((store, opened))
 }
 

@@ -20,8 +20,13 @@ pub enum Deadline {
 
 impl Deadline {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Session(Timer::Idle), Self::Session(Timer::Session), Self::Handshake, Self::Linger];
+    pub const ALL: [Self; 5] = [
+        Self::Session(Timer::Idle),
+        Self::Session(Timer::Session),
+        Self::Session(Timer::Pace),
+        Self::Handshake,
+        Self::Linger,
+    ];
 }
 
 /// The deadlines of one connection.
@@ -29,6 +34,7 @@ impl Deadline {
 pub struct Deadlines {
     idle: Option<Moment>,
     session: Option<Moment>,
+    pace: Option<Moment>,
     handshake: Option<Moment>,
     linger: Option<Moment>,
     /// When the set will look at this connection.
@@ -40,6 +46,7 @@ impl Deadlines {
         match which {
             Deadline::Session(Timer::Idle) => &mut self.idle,
             Deadline::Session(Timer::Session) => &mut self.session,
+            Deadline::Session(Timer::Pace) => &mut self.pace,
             Deadline::Handshake => &mut self.handshake,
             Deadline::Linger => &mut self.linger,
         }
@@ -56,7 +63,7 @@ impl Deadlines {
     }
 
     fn earliest(&self) -> Option<Moment> {
-        [self.idle, self.session, self.handshake, self.linger].into_iter().flatten().min()
+        [self.idle, self.session, self.pace, self.handshake, self.linger].into_iter().flatten().min()
     }
 }
 

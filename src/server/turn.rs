@@ -15,8 +15,10 @@ use super::desk::{Deed, Desk, Room};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
 use super::store_link::StoreLink;
-use super::store_thread::{Opened, StoreThread, WakerSlot};
+use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
+use crate::auth::report::Ledger;
+use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
 use crate::directory::Directory;
@@ -115,9 +117,11 @@ pub struct Loop {
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
     pub(super) store_is_down: bool,
+    pub(super) throttle: Throttle,
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
+    pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
 }
@@ -177,9 +181,11 @@ impl Loop {
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
             store_is_down: false,
+            throttle: Throttle::new(config.throttle.rules(), chance.octets()),
             verifier: Verifier::new(opened.server_key, chance.fork()),
             worker: None,
             recorder: Recorder::new(),
+            ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
             config,
@@ -211,8 +217,10 @@ impl Loop {
             self.fire_timers();
             self.accept_some();
             self.work_some();
+            self.save_report();
             self.store.pump();
             self.beat();
+            self.admit_administrators();
             if let Some(ending) = self.ended() {
                 break ending;
             }
@@ -220,6 +228,9 @@ impl Loop {
         self.recorder.close();
         match ending {
             Ending::Clean => {
+                if let Some(save) = self.ledger.save_now() {
+                    self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
+                }
                 if !self.store.close(Duration::from_millis(STORE_MS_MAX)) {
                     log::warn!("{}", Line::new("store-not-closed").finish());
                 }
@@ -243,6 +254,7 @@ impl Loop {
             self.timers.next(),
             self.verifier.next_deadline(),
             self.recorder.next_deadline(),
+            self.ledger.next_deadline().filter(|_| !self.store_is_down),
             doors,
             leaving,
         ];
@@ -265,12 +277,18 @@ impl Loop {
             }
             WORKER => self.hear_worker(),
             CONTROL => {
-                let Self { control, poll, directory, store, now, .. } = self;
-                control.accept(poll.registry(), &mut Office { now: now.moment, directory, store });
+                let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
+                control.accept(
+                    poll.registry(),
+                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+                );
             }
             token if self.control.has_token(token) => {
-                let Self { control, directory, store, now, .. } = self;
-                control.signalled(event, &mut Office { now: now.moment, directory, store });
+                let Self { control, directory, ledger, store, throttle, now, .. } = self;
+                control.signalled(
+                    event,
+                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+                );
             }
             token if token < CONNECTIONS => {
                 if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
@@ -284,6 +302,16 @@ impl Loop {
                     self.list_if_useful(key);
                 }
             }
+        }
+    }
+
+    /// Hands the store what the report has counted, at most once a minute.
+    fn save_report(&mut self) {
+        if self.store_is_down {
+            return;
+        }
+        if let Some(save) = self.ledger.save(self.now.moment) {
+            self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
         }
     }
 
@@ -308,8 +336,17 @@ impl Loop {
 
     /// Lets the administrator's socket take an answer of the store.
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
-        let Self { control, directory, store, now, .. } = self;
-        act(control, &mut Office { now: now.moment, directory, store });
+        let Self { control, directory, ledger, store, throttle, now, .. } = self;
+        act(control, &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now });
+    }
+
+    /// Takes commands that wait for a place, if one became free in this turn.
+    fn admit_administrators(&mut self) {
+        let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
+        control.accept_late(
+            poll.registry(),
+            &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
+        );
     }
 
     // ---- Leaving ----

@@ -1,6 +1,8 @@
 //! A session again, with the same events, its octets cut into other reads: it must say and keep the same.
 
-use crate::contract::{Action, Actions, Answer, Cause, Event, PeerFacts, Question, Ticket, Timer, TlsFacts};
+use crate::contract::{
+    Action, Actions, Answer, Cause, Event, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts,
+};
 use crate::smtp::session::{Session, Settings};
 use crate::types::{Chance, Now};
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 /// An event that can be told again.
 #[derive(Debug)]
 enum Told {
+    Paced(Pace),
     Opened,
     Octets(Vec<u8>),
     TlsUp(TlsFacts),
@@ -45,6 +48,7 @@ impl Recording {
     /// Notes an event. Of octets those that were taken.
     pub(super) fn event(&mut self, now: Now, event: &Event<'_>, taken: usize) {
         let told = match event {
+            Event::Paced(pace) => Told::Paced(*pace),
             Event::Opened => Told::Opened,
             Event::Bytes(octets) => {
                 let octets = octets.get(..taken).unwrap_or_default();
@@ -92,6 +96,7 @@ impl Recording {
                     seen.take(&out.take());
                     continue;
                 }
+                Told::Paced(pace) => Event::Paced(*pace),
                 Told::Opened => Event::Opened,
                 Told::TlsUp(facts) => Event::TlsUp(facts.clone()),
                 Told::Answered(ticket, answer) => Event::Answered(*ticket, copy(answer)),

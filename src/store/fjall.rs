@@ -18,6 +18,7 @@ use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
 use super::{MessageRecord, Operation, Store, StoreError};
+use crate::auth::report::Day;
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
@@ -341,6 +342,7 @@ impl Store for FjallStore {
                     Tag::Account => Change::PutAccount(keys::decode_account(&key, &value)?),
                     Tag::Alias
                     | Tag::Meta
+                    | Tag::Report
                     | Tag::Mail
                     | Tag::NextUid
                     | Tag::Reference
@@ -350,6 +352,19 @@ impl Store for FjallStore {
             }
         }
         Ok(Directory::load(changes, self.books.next_account))
+    }
+
+    /// A day that cannot be read is left out with a warning: no server stays down for the sake of a report.
+    fn report(&self) -> Result<Vec<Day>, StoreError> {
+        let mut days = Vec::new();
+        for guard in self.records.prefix([Tag::Report.octet()]) {
+            let (key, value) = guarded("reading the report", || guard.into_inner())?;
+            match keys::decode_report(&key, &value) {
+                Ok(day) => days.push(day),
+                Err(error) => log::warn!("{error}"),
+            }
+        }
+        Ok(days)
     }
 
     fn server_key(&self) -> [u8; 32] {

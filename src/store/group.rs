@@ -80,7 +80,7 @@ pub fn mail_octets(group: &[Operation]) -> Option<usize> {
                 let octets = deliver.last_slice.len().saturating_add(prefixes);
                 sum = Some(sum.unwrap_or(0_usize).saturating_add(octets));
             }
-            Operation::Change(_) => {}
+            Operation::Change(_) | Operation::Report(_) => {}
         }
     }
     sum
@@ -110,6 +110,14 @@ impl Books {
                     for change in changes {
                         self.check_change(&staged, change)?;
                         stage_change(stage.batch, &mut staged, change)?;
+                    }
+                }
+                Operation::Report(save) => {
+                    for day in &save.put {
+                        stage.batch.put_record(&keys::report_key(day.day), &keys::encode_report(day)?);
+                    }
+                    for day in &save.remove {
+                        stage.batch.remove_record(&keys::report_key(*day));
                     }
                 }
             }

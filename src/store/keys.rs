@@ -10,6 +10,7 @@
 //! | [`Tag::Domain`] | domain | JSON of a `DomainEntry` |
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
+//! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
 //! | [`Tag::NextUid`] | account (4) | uid (8) |
 //! | [`Tag::Reference`] | mail id (16), account (4), uid (8) | nothing: this copy needs that body |
@@ -20,7 +21,9 @@
 //! version octet. What was read is never trusted: a damaged key or value is an error that says where.
 
 use super::{MessageRecord, StoreError};
+use crate::auth::report::{Day, DayNumber};
 use crate::directory::{Account, Alias, DomainEntry};
+use crate::limits::REPORT_DAY_OCTETS_MAX;
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -55,6 +58,9 @@ pub const ACCOUNT_KEY_OCTETS: usize = TAG_OCTETS + ACCOUNT_OCTETS;
 /// Octets of a tag and a mail id.
 pub const BODY_KEY_OCTETS: usize = TAG_OCTETS + MAIL_ID_OCTETS;
 
+/// Octets of the key of a day of the report.
+pub const REPORT_KEY_OCTETS: usize = TAG_OCTETS + 4;
+
 /// The first octet of a key in `records`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
@@ -66,6 +72,8 @@ pub enum Tag {
     Account,
     /// An alias.
     Alias,
+    /// A day of the report of logins.
+    Report,
     /// A message as one account has it.
     Mail,
     /// The next uid of an account.
@@ -87,6 +95,7 @@ impl Tag {
             Self::Domain => 0x02,
             Self::Account => 0x03,
             Self::Alias => 0x04,
+            Self::Report => 0x08,
             Self::Mail => 0x10,
             Self::NextUid => 0x11,
             Self::Reference => 0x12,
@@ -159,6 +168,12 @@ pub fn domain_key(name: &Domain) -> Vec<u8> {
 #[must_use]
 pub fn alias_key(address: &AddressKey) -> Vec<u8> {
     text_key(Tag::Alias, address.as_str())
+}
+
+/// Key of a day of the report.
+#[must_use]
+pub fn report_key(day: DayNumber) -> [u8; REPORT_KEY_OCTETS] {
+    join(&[&[Tag::Report.octet()], &day.0.to_be_bytes()])
 }
 
 /// A tag and an account id: the whole key of an account, a uid counter or an emptying marker, and the prefix
@@ -373,6 +388,26 @@ pub fn encode_alias(alias: &Alias) -> Result<Vec<u8>, StoreError> {
 pub fn decode_alias(key: &[u8], value: &[u8]) -> Result<Alias, StoreError> {
     let alias: Alias = decode_json("an alias", key, value)?;
     if alias_key(&alias.address.key()) == key { Ok(alias) } else { Err(damaged("an alias", key)) }
+}
+
+/// A day of the report as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_report(day: &Day) -> Result<Vec<u8>, StoreError> {
+    encode_json("a day of the report", &report_key(day.day), day)
+}
+
+/// Reads what [`encode_report`] wrote; it must be the day its key names.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_report(key: &[u8], value: &[u8]) -> Result<Day, StoreError> {
+    if value.len() > REPORT_DAY_OCTETS_MAX {
+        return Err(damaged("a day of the report", key));
+    }
+    let day: Day = decode_json("a day of the report", key, value)?;
+    if report_key(day.day) == *key { Ok(day) } else { Err(damaged("a day of the report", key)) }
 }
 
 /// Reads a key of one account under a tag, such as an emptying marker.

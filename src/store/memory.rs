@@ -3,6 +3,7 @@
 //! Written apart from the layouts on purpose: the two stores check each other.
 
 use super::{Deliver, MessageRecord, Operation, Store, StoreError};
+use crate::auth::report::{Day, DayNumber};
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
@@ -32,6 +33,7 @@ pub struct MemoryStore {
     /// Slices of bodies that are not committed yet.
     pending: BTreeMap<MailId, u32>,
     emptying: BTreeSet<AccountId>,
+    report: BTreeMap<DayNumber, Day>,
     faults: VecDeque<Fault>,
     disk_full: bool,
     intake_must_wait: bool,
@@ -52,6 +54,7 @@ impl MemoryStore {
             copies: BTreeMap::new(),
             pending: BTreeMap::new(),
             emptying: BTreeSet::new(),
+            report: BTreeMap::new(),
             faults: VecDeque::new(),
             disk_full: false,
             intake_must_wait: false,
@@ -204,12 +207,17 @@ impl MemoryStore {
             match operation {
                 Operation::Deliver(deliver) => self.check(deliver)?,
                 Operation::Change(changes) => check_changes(changes, &mut removed)?,
+                Operation::Report(_) => {}
             }
         }
         for operation in group {
             match operation {
                 Operation::Deliver(deliver) => self.keep(deliver),
                 Operation::Change(changes) => self.change(changes),
+                Operation::Report(save) => {
+                    self.report.extend(save.put.iter().map(|day| (day.day, day.clone())));
+                    self.report.retain(|day, _| !save.remove.contains(day));
+                }
             }
         }
         self.commits = self.commits.saturating_add(1);
@@ -264,7 +272,7 @@ impl Store for MemoryStore {
         self.write(|store| {
             let brings_mail = group.iter().any(|operation| match operation {
                 Operation::Deliver(_) => true,
-                Operation::Change(_) => false,
+                Operation::Change(_) | Operation::Report(_) => false,
             });
             if store.disk_full && brings_mail {
                 return Err(StoreError::DiskFull);
@@ -275,6 +283,10 @@ impl Store for MemoryStore {
 
     fn directory(&self) -> Result<Directory, StoreError> {
         Ok(self.directory.clone())
+    }
+
+    fn report(&self) -> Result<Vec<Day>, StoreError> {
+        Ok(self.report.values().cloned().collect())
     }
 
     fn server_key(&self) -> [u8; 32] {

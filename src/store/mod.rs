@@ -18,6 +18,7 @@ pub mod repair;
 #[cfg(test)]
 mod tests;
 
+use crate::auth::report::{Day, Save};
 use crate::contract::Commit;
 use crate::directory::{Change, Directory};
 use crate::types::{AccountId, MailId, Uid, UnixTime};
@@ -40,6 +41,8 @@ pub enum Operation {
     Deliver(Box<Deliver>),
     /// Change the directory, all steps or none.
     Change(Vec<Change>),
+    /// Keep days of the report of logins, and remove those that are too old.
+    Report(Box<Save>),
 }
 
 /// A message as one account has it.
@@ -133,6 +136,12 @@ pub trait Store: Send {
     /// # Errors
     /// See [`StoreError`].
     fn directory(&self) -> Result<Directory, StoreError>;
+
+    /// The days of the report of logins, oldest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn report(&self) -> Result<Vec<Day>, StoreError>;
 
     /// The secret of this installation, made when the store was.
     fn server_key(&self) -> [u8; 32];

@@ -28,6 +28,8 @@ const MARKER: &str = "layout";
 const MARKER_TEXT: &str = "gatepost store, layout ";
 /// What the marker says between the number and the sync mark.
 const MARKER_MARK: &str = ", mark ";
+/// Directories within directories of a new database: `keyspaces/1/tables` are three.
+const STORE_DEPTH_MAX: usize = 8;
 /// Octets of a marker that are looked at.
 const MARKER_OCTETS_MAX: u64 = 128;
 /// Files and directories the database makes for itself, journals aside.
@@ -239,6 +241,20 @@ pub fn make_staging(dir: &Path) -> Result<PathBuf, StoreError> {
     Ok(staging)
 }
 
+/// Syncs a directory with all that is in it, names included, to this depth of directories. The database syncs
+/// its files, and not every directory it made for them.
+fn sync_tree(dir: &Path, depth: usize) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        match (entry.file_type()?.is_dir(), depth.checked_sub(1)) {
+            (true, Some(depth)) => sync_tree(&entry.path(), depth)?,
+            (true, None) => return Err(std::io::Error::other("directories in it lie too deep")),
+            (false, _) => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    sync_directory(dir)
+}
+
 /// Marks a complete and closed store as ours and puts it in its place.
 ///
 /// # Errors
@@ -251,7 +267,7 @@ pub fn settle(dir: &Path, mark: SyncMark) -> Result<(), StoreError> {
     let text = format!("{MARKER_TEXT}{LAYOUT}{MARKER_MARK}{}\n", MailId(mark.0));
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
-    sync_directory(&staging).map_err(|error| io_error("syncing", &staging, error))?;
+    sync_tree(&staging, STORE_DEPTH_MAX).map_err(|error| io_error("syncing", &staging, error))?;
     let store = store_path(dir);
     std::fs::rename(&staging, &store).map_err(|error| io_error("making", &store, error))?;
     sync_directory(dir).map_err(|error| io_error("syncing", dir, error))

@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod line;
 pub mod note;
+pub mod probing;
 pub mod recorder;
 
 pub use recorder::Recorder;

@@ -1,7 +1,8 @@
 //! A counter and a log line in one value.
 
-use crate::auth::verdict::{LoginVerdict, Refusal};
+use crate::auth::verdict::{LoginVerdict, Refusal, ThrottleRule};
 use crate::contract::{Cause, PeerFacts};
+use crate::smtp::offence::Offence;
 use crate::types::MailId;
 
 /// Something worth counting that a session saw. Who the peer is ([`PeerFacts`]) is added by whoever renders it.
@@ -45,6 +46,19 @@ pub enum Note {
     },
     /// TLS is up.
     Encrypted,
+    /// A command was refused. Counted; the line is the session's, at its end.
+    Offence(Offence),
+    /// A rule of the throttle refused a connection (or a login, in a dry run), or would have.
+    TurnedAway {
+        /// Which.
+        rule: ThrottleRule,
+        /// False in a dry run: nobody was refused.
+        enforced: bool,
+    },
+    /// VRFY was asked. Counted.
+    Verify,
+    /// The peer talked before it was greeted. Counted.
+    EarlyTalk,
     /// The session is over. Logged when something was refused in it or a limit closed it; counted always.
     Closed {
         /// Why.

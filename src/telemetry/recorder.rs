@@ -171,6 +171,14 @@ fn tell(noted: &Noted) -> (Counter, Told) {
             (("message-refused", reason), Some((class, level, line)))
         }
         Note::Encrypted => (("tls", "up"), None),
+        Note::Offence(offence) => (("offence", offence.name()), None),
+        Note::Verify => (("probe", "vrfy"), None),
+        Note::TurnedAway { rule, enforced } => {
+            let outcome = if *enforced { "refused" } else { "dry-run" };
+            let line = about("turned-away", peer).field("reason", rule.name()).field("outcome", outcome);
+            (("turned-away", rule.name()), Some((Class::Hostile, Level::Info, line)))
+        }
+        Note::EarlyTalk => (("probe", "early-talk"), None),
         Note::Closed { cause, errors, offence } => tell_closed(peer, *cause, *errors, offence),
     }
 }
@@ -191,7 +199,9 @@ fn tell_login(
         LoginVerdict::Refused(_) => (Class::Hostile, Level::Info, failed()),
         // Only the owner can come here.
         LoginVerdict::Disabled(_) => (Class::Success, Level::Info, failed()),
-        LoginVerdict::Unavailable(Unavailability::QueueFull) => (Class::Hostile, Level::Info, failed()),
+        LoginVerdict::Unavailable(Unavailability::QueueFull | Unavailability::Throttled(_)) => {
+            (Class::Hostile, Level::Info, failed())
+        }
         LoginVerdict::Unavailable(Unavailability::Directory | Unavailability::Worker) => {
             (Class::Operation, Level::Warn, failed())
         }

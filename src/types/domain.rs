@@ -14,6 +14,8 @@ pub struct Domain(String);
 pub enum DomainError {
     /// Nothing there, or an empty label.
     Empty,
+    /// Complete but for a dot at its end, as zone files write it (RFC 1034 section 3.1).
+    TrailingDot,
     /// Over 255 octets, or a label over 63.
     TooLong,
     /// Not a letter, digit or hyphen, a hyphen at an end, or what IDNA does not allow.
@@ -23,7 +25,8 @@ pub enum DomainError {
 impl fmt::Display for DomainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "it has an empty label",
+            Self::Empty => "it is empty, or has nothing between two dots",
+            Self::TrailingDot => "it ends in a dot: write it without",
             Self::TooLong => "it is longer than 255 octets, or a label is longer than 63",
             Self::BadCharacter => "it has a character that a domain name cannot have",
         })
@@ -57,6 +60,9 @@ impl Domain {
     fn check(ascii: &str) -> Result<(), DomainError> {
         if ascii.len() > DOMAIN_OCTETS_MAX {
             return Err(DomainError::TooLong);
+        }
+        if ascii.strip_suffix('.').is_some_and(|name| Self::check(name).is_ok()) {
+            return Err(DomainError::TrailingDot);
         }
         for label in ascii.split('.') {
             if label.is_empty() {
@@ -116,9 +122,16 @@ mod tests {
 
     #[test]
     fn a_name_with_an_empty_label_is_refused() {
-        for text in ["", ".", "a..b", ".a", "a."] {
+        for text in ["", ".", "a..b", ".a", "a.."] {
             assert_eq!(Domain::parse(text), Err(DomainError::Empty), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_dot_at_the_end_is_said_to_be_that() {
+        let error = Domain::parse("example.org.").unwrap_err();
+        assert_eq!(error, DomainError::TrailingDot);
+        assert!(error.to_string().contains("write it without"));
     }
 
     #[test]

@@ -5,7 +5,9 @@ pub mod chance;
 pub mod domain;
 pub mod id;
 pub mod local_part;
+pub mod prefix;
 pub mod reply;
+pub mod scram;
 pub mod secret;
 pub mod time;
 
@@ -14,6 +16,8 @@ pub use chance::Chance;
 pub use domain::Domain;
 pub use id::{AccountId, MailId, SessionId, Uid};
 pub use local_part::LocalPart;
+pub use prefix::{Prefix, PrefixError};
 pub use reply::{Enhanced, Reply};
+pub use scram::{ChannelBindings, ScramKeys, ScramSalt, ScramUse};
 pub use secret::Secret;
 pub use time::{Moment, Now, UnixTime};

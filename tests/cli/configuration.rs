@@ -3,18 +3,20 @@
 use crate::world::World;
 use std::os::unix::fs::PermissionsExt;
 
-const PEM: (&str, &str) = (
-    "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
-    "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n",
-);
+/// A certificate and its key, made anew.
+fn pem() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["mail.example.org".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
 
 const TEXT: &str = "hostname = \"mail.example.org\"\ndata-dir = \"data\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
                     [[listener]]\nkind = \"submissions\"\naddress = \"127.0.0.1:4465\"\n";
 
 fn world() -> World {
     let world = World::new();
-    world.write("c.pem", PEM.0);
-    let key = world.write("k.pem", PEM.1);
+    let (certificate, key) = pem();
+    world.write("c.pem", &certificate);
+    let key = world.write("k.pem", &key);
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o640)).unwrap();
     world.write("gatepost.toml", TEXT);
     world
@@ -87,15 +89,36 @@ fn a_file_that_is_not_there_is_no_input() {
 }
 
 #[test]
+fn a_file_that_is_no_text_is_a_wrong_configuration() {
+    let world = World::new();
+    std::fs::write(world.root().join("latin.toml"), b"hostname = \"b\xfccher.example\"\n").unwrap();
+    for line in ["config check latin.toml", "serve --config latin.toml"] {
+        world.bare(line).failed(78, &["latin.toml", "not UTF-8"]);
+    }
+}
+
+#[test]
 fn serve_refuses_what_check_refuses() {
     let world = world();
+    let (certificate, key) = pem();
+    world.write("c.pem", &certificate);
     world.write("k.pem", "");
     world.bare("serve --config gatepost.toml").failed(78, &["gatepost.toml:5: tls.key: "]);
-    world.write("k.pem", PEM.1);
+    world.write("k.pem", &key);
     world.bare("serve --config gatepost.toml --set listener=7").failed(78, &["--set: listener: "]);
     world
         .bare("serve --config gatepost.toml --set limits.connections=1")
         .failed(78, &["--set: limits.connections: 1 "]);
+    assert!(!world.dir().exists(), "nothing is half done");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_found_by_the_check() {
+    let world = world();
+    world.write("k.pem", &pem().1);
+    for line in ["config check gatepost.toml", "serve --config gatepost.toml"] {
+        world.bare(line).failed(78, &["gatepost.toml:5: tls.key: ", "cannot be used together"]);
+    }
     assert!(!world.dir().exists(), "nothing is half done");
 }
 

@@ -94,6 +94,39 @@ fn a_first_start_makes_all_that_is_needed_and_mail_is_read_back_before_and_after
 }
 
 #[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listeners = format!("listener=[{{kind=\"smtp\",address=\"{address}\"}}]");
+    let mut command = binary();
+    command.args(["localserve", "--set", &listeners, "--dir"]).arg(world.dir());
+    let first = crate::world::run(&mut command, b"");
+    // The first start says too that it made the directory.
+    assert_eq!(first.code, 75, "{first:?}");
+    crate::world::run(&mut command, b"").failed(75, &[&address.to_string(), "--port-base 2000"]);
+}
+
+#[test]
+fn many_commands_at_once_all_get_their_turn() {
+    let world = World::new();
+    let server = Server::start(&world);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..30)
+            .map(|number| {
+                let world = &world;
+                scope.spawn(move || world.run(&format!("domain add d{number}.example")))
+            })
+            .collect();
+        for run in runs {
+            run.join().unwrap().silent();
+        }
+    });
+    assert_eq!(world.run("domain list --json").json().as_array().unwrap().len(), 31);
+    server.stop();
+}
+
+#[test]
 fn a_further_start_keeps_password_certificate_and_changes() {
     let world = World::new();
     let server = Server::start(&world);
@@ -132,4 +165,42 @@ fn changes_made_while_it_runs_are_there_when_it_does_not() {
     server.stop();
     assert_eq!(world.run("address explain info@example.org --json").json(), explained);
     assert_eq!(world.run("account list --json").json(), accounts);
+}
+
+/// Asks port 25 for addresses that are not there.
+fn probe(port: u16, count: usize) {
+    use std::io::Write;
+    let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut replies = BufReader::new(stream.try_clone().unwrap()).lines().map(|line| line.unwrap());
+    let mut ask = |command: &str| {
+        (&stream).write_all(command.as_bytes()).unwrap();
+        replies.find(|line| line.as_bytes().get(3) == Some(&b' ')).unwrap()
+    };
+    ask("");
+    ask("EHLO prober.example\r\n");
+    ask("MAIL FROM:<>\r\n");
+    for guess in 0..count {
+        assert!(ask(&format!("RCPT TO:<guess{guess}@localhost>\r\n")).starts_with("550 5.1.1"));
+    }
+}
+
+#[test]
+fn what_the_throttle_holds_against_an_address_is_explained_and_forgiven() {
+    let world = World::new();
+    let server = Server::start(&world);
+    probe(server.port, 4);
+    let run = world.run("auth explain 127.0.0.1");
+    // What has drained meanwhile is not counted as a whole point.
+    assert!(run.text().starts_with("port 25: 3 points; the greeting waits 0 ms"), "{}", run.text());
+    assert_eq!(world.run("auth explain 127.0.0.1 --json").json()[0]["mail_score"], 3);
+    let run = world.run("auth forgive 127.0.0.1");
+    assert_eq!((run.code, run.told.as_str()), (0, "gatepost: nothing is held against 127.0.0.1 any more\n"));
+    assert_eq!(world.run("auth explain 127.0.0.1").text(), "nothing is held against 127.0.0.1\n");
+    assert_eq!(world.run("auth forgive 127.0.0.1").told, "gatepost: nothing was held against 127.0.0.1\n");
+    let run = world.run("auth explain me@localhost");
+    assert_eq!(run.text(), "nothing is held against me@localhost\n");
+    world.run("auth explain nobody").failed(65, &["\"nobody\" is not an address"]);
+    server.stop();
+    let run = world.run("auth explain 127.0.0.1");
+    assert!(run.code == 0 && run.told.contains("no server runs here"), "{run:?}");
 }

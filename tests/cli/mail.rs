@@ -6,14 +6,29 @@ use gatepost::directory::Target;
 use gatepost::limits::LIST_ROWS_PER_PAGE;
 use gatepost::store::fjall::FjallStore;
 use gatepost::store::place::OpenMode;
-use gatepost::store::{Deliver, Operation, Store};
+use gatepost::store::{Deliver, Operation, Store, StoreError};
 use gatepost::types::{MailId, ReversePath, UnixTime};
 
 const PREFIX: &[u8] = b"Return-Path: <>\r\nReceived: here\r\n";
 
+/// Opens the store. A program that another test starts just then may hold the lock of this process for the
+/// moment between its fork and its exec.
+fn open(world: &World) -> FjallStore {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        match FjallStore::open(&world.dir(), OpenMode::Write) {
+            Ok((store, _)) => return store,
+            Err(StoreError::Locked) if std::time::Instant::now() < patience => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Keeps messages for ann; each is given as its slices.
 fn keep(world: &World, messages: &[Vec<Vec<u8>>]) {
-    let (mut store, _) = FjallStore::open(&world.dir(), OpenMode::Write).unwrap();
+    let mut store = open(world);
     let directory = store.directory().unwrap();
     let Some(Target::Account(account)) = directory.target(&"ann@example.org".parse().unwrap()) else {
         panic!("ann is there")

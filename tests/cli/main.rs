@@ -13,5 +13,6 @@ mod configuration;
 mod localserve;
 mod mail;
 mod password;
+mod report;
 mod server;
 mod world;

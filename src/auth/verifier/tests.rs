@@ -1,7 +1,8 @@
 use super::*;
 use crate::auth::phc::PasswordHash;
+use crate::auth::verdict::ThrottleRule;
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
-use crate::limits::{HASH_QUEUE_MAX, HASH_QUEUE_PER_PREFIX_MAX};
+use crate::limits::{HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX};
 use crate::types::AccountId;
 
 const T0: Moment = Moment(1_000_007);
@@ -270,7 +271,7 @@ fn the_queue_never_holds_more_than_its_ceiling() {
         attempt.source = std::net::Ipv4Addr::from_bits(u32::try_from(session << 8).unwrap()).into();
         verifier.submit(T0, Some(&directory), attempt);
     }
-    assert_eq!(verifier.due(Moment(T0.0 + 1_000)).len(), 200 - HASH_QUEUE_MAX);
+    assert_eq!(verifier.due(Moment(T0.0 + 1_000)).len(), 200 - HASH_QUEUE_CLEAN_MAX);
 }
 
 #[test]
@@ -343,4 +344,85 @@ fn a_session_that_is_over_gets_no_verdict_and_frees_its_place() {
     assert!(verifier.next_job(T0).is_none(), "nobody waits");
     assert_eq!(verifier.due(Moment(u64::MAX)), []);
     assert_eq!(verifier.next_deadline(), None);
+}
+
+/// A throttle that lets a host guess twice an hour.
+fn strict_throttle() -> Throttle {
+    use crate::auth::throttle::{Limits, Rules};
+    let limits = Limits { host: 2, ..Limits::default() };
+    Throttle::new(Rules { limits, ..Rules::default() }, [5; 32])
+}
+
+/// Submits a login through the throttle, lets the worker answer, and returns verdict and time it leaves.
+fn through(
+    verifier: &mut Verifier,
+    throttle: &mut Throttle,
+    now: Moment,
+    attempt: Attempt,
+    right: bool,
+) -> (LoginVerdict, Moment) {
+    let now = Now { moment: now, unix: crate::types::UnixTime(1_700_000_000) };
+    verifier.submit_through(now, throttle, Some(&directory()), attempt);
+    if let Some(job) = verifier.next_job(now.moment) {
+        verifier.hashed(now.moment, job.id, right);
+    }
+    verifier.settle(now, throttle);
+    let at = verifier.next_deadline().unwrap().max(now.moment);
+    (verifier.due(at).pop().unwrap().verdict, at)
+}
+
+#[test]
+fn guesses_over_the_limit_are_turned_away_unchecked_whether_the_name_exists_or_not() {
+    for login in [&b"me@example.org"[..], b"who@example.org", b"info@example.org", b"\xff"] {
+        let (mut verifier, mut throttle) = (verifier(), strict_throttle());
+        let mut verdicts = Vec::new();
+        for session in 0..4 {
+            let mut attempt = attempt(session, login);
+            attempt.password = Secret::new(format!("guess {session}").into_bytes());
+            verdicts.push(through(&mut verifier, &mut throttle, T0, attempt, false).0);
+        }
+        let throttled = LoginVerdict::Unavailable(Unavailability::Throttled(ThrottleRule::Host));
+        assert!(verdicts[..2].iter().all(|one| matches!(one, LoginVerdict::Refused(_))), "{verdicts:?}");
+        assert_eq!(verdicts[2..], [throttled, throttled]);
+        assert!(verifier.next_job(T0).is_none(), "no work is done for them");
+    }
+}
+
+#[test]
+fn sessions_in_parallel_share_what_is_left_and_one_that_leaves_has_used_it() {
+    let (mut verifier, mut throttle) = (verifier(), strict_throttle());
+    let now = Now { moment: T0, unix: crate::types::UnixTime(1_700_000_000) };
+    for session in 0..4 {
+        let mut attempt = attempt(session, b"me@example.org");
+        attempt.password = Secret::new(format!("guess {session}").into_bytes());
+        verifier.submit_through(now, &mut throttle, Some(&directory()), attempt);
+    }
+    let waiting = std::iter::from_fn(|| {
+        let job = verifier.next_job(T0)?;
+        verifier.hashed(T0, job.id, false);
+        Some(())
+    });
+    assert_eq!(waiting.count(), 2);
+    (0..4).for_each(|session| verifier.forget(SessionId(session)));
+    verifier.settle(now, &mut throttle);
+    let (verdict, _) = through(&mut verifier, &mut throttle, T0, attempt(9, b"me@example.org"), true);
+    assert_eq!(verdict, LoginVerdict::Unavailable(Unavailability::Throttled(ThrottleRule::Host)));
+}
+
+#[test]
+fn the_refusal_of_a_source_with_a_record_leaves_later_and_on_the_grid_whoever_is_asked_for() {
+    let leaving = |login: &[u8]| {
+        let (mut verifier, mut throttle) = (verifier(), Throttle::new(Default::default(), [5; 32]));
+        (0..5_u64)
+            .map(|session| {
+                let mut attempt = attempt(session, login);
+                attempt.password = Secret::new(format!("guess {session}").into_bytes());
+                through(&mut verifier, &mut throttle, T0, attempt, false).1.since_ms(T0)
+            })
+            .collect::<Vec<u64>>()
+    };
+    let times = leaving(b"me@example.org");
+    assert!(times.is_sorted() && times[4] > times[0], "{times:?}");
+    assert!(times.iter().all(|ms| (T0.0 + ms).is_multiple_of(REFUSAL_TICK_MS)));
+    assert_eq!(times, leaving(b"who@example.org"));
 }

@@ -180,3 +180,15 @@ fn octets_that_are_no_utf8_are_refused_where_text_is_wanted() {
     let place = Place::Dir(PathBuf::from(odd));
     assert_eq!(parse(words), Ok(Command::Data(place, DataCommand::DomainList(Form::People))));
 }
+
+#[test]
+fn a_report_begins_so_many_days_ago_or_on_a_date() {
+    let report = |since| Command::Data(Place::Unsaid, DataCommand::AuthReport(since, Form::People));
+    assert_eq!(command("auth report"), report(None));
+    assert_eq!(command("auth report --since 30"), report(Some(Since::Days(30))));
+    let day = DayNumber(20_454);
+    assert_eq!(command("auth report --since 2026-01-01"), report(Some(Since::Date(day))));
+    for wrong in ["0", "-1", "2026-02-30", "yesterday"] {
+        refused(&format!("auth report --since={wrong}"), Exit::Usage, &["--since", "2026-11-01"]);
+    }
+}

@@ -25,16 +25,25 @@ fn child() {
         "worker" => i32::from(hash_worker::run() != ExitCode::SUCCESS),
         "crash" => 1,
         "bad-config" => 78,
-        "silent" => serve(false),
-        "good" => serve(true),
+        "silent" => serve(OnStop::Nothing),
+        "lingering" => serve(OnStop::CloseDoors),
+        "good" => serve(OnStop::Leave),
         _ => return,
     };
     std::process::exit(code);
 }
 
+/// What a server of these tests does when it is asked to leave.
+enum OnStop {
+    Leave,
+    /// It closes its doors and has something to finish.
+    CloseDoors,
+    Nothing,
+}
+
 /// A server that answers each connection with what it knows: its number, its listeners, and whether its
 /// worker takes a right password for right.
-fn serve(leaves: bool) -> i32 {
+fn serve(on_stop: OnStop) -> i32 {
     let socket = io::stdin().as_fd().try_clone_to_owned().unwrap();
     let mut channel: Channel<ToServer, ToParent> = Channel::from_fd(socket).unwrap();
     let mut listeners = Vec::new();
@@ -51,8 +60,11 @@ fn serve(leaves: bool) -> i32 {
                 ToServer::Worker => {
                     link = received.descriptors.into_iter().next().map(|fd| WorkerLink::from_fd(fd).unwrap());
                 }
-                ToServer::Stop if leaves => return 0,
-                ToServer::Stop => {}
+                ToServer::Stop => match on_stop {
+                    OnStop::Leave => return 0,
+                    OnStop::CloseDoors => listeners.clear(),
+                    OnStop::Nothing => {}
+                },
             },
             Ok(None) => {}
             Err(_) => return 0,
@@ -116,9 +128,11 @@ fn world(role: &str) -> World {
         connections_max: 1,
         connections_per_host_max: 1,
         connections_per_net_max: 1,
+        auth_report_days: 30,
         disk_reserve_octets: 1,
         idle_ms: 1,
         stop_grace_ms: 0,
+        throttle: crate::config::throttle::ThrottleConfig::default(),
     };
     let listeners = bind::listeners(&config.listeners).unwrap();
     let address = TcpListener::from(listeners[0].try_clone().unwrap()).local_addr().unwrap();
@@ -257,6 +271,17 @@ fn a_parent_that_stops_waits_for_one_deadline_and_does_not_spin() {
     assert!(world.parent.next_deadline() >= now.plus_ms(STOP_EXTRA_MS / 2));
     assert_eq!(world.parent.turn(Some(Duration::from_millis(10))), None);
     assert!(world.server_id().is_some() && world.worker_id().is_none());
+}
+
+#[test]
+fn while_the_server_finishes_what_it_began_new_connections_are_refused() {
+    let mut world = world("lingering");
+    world.until_ready();
+    world.ask(b'?');
+    world.parent.signal(Signal::TERM);
+    let address = world.address;
+    world.until("a refusal", |_| TcpStream::connect(address).is_err());
+    assert!(world.server_id().is_some(), "it is still there");
 }
 
 #[test]

@@ -50,6 +50,9 @@ impl Store for Watched {
     fn directory(&self) -> Result<Directory, StoreError> {
         self.store.directory()
     }
+    fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
+        self.store.report()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.store.server_key()
     }
@@ -120,6 +123,7 @@ fn answers_of_commits(answers: &[FromStore]) -> Vec<(u64, CommitAnswer)> {
         FromStore::Committed(key, answer) => Some((key.0, *answer)),
         FromStore::Spooled(..)
         | FromStore::Changed(_)
+        | FromStore::Reported(_)
         | FromStore::Listed(..)
         | FromStore::Message(..)
         | FromStore::Slice(..)

@@ -4,7 +4,7 @@ use super::{World, address};
 use crate::control::{Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::Change;
 use crate::directory::plan;
-use crate::limits::CONTROL_REQUEST_OCTETS_MAX;
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_OCTETS_MAX};
 use crate::types::Uid;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -38,6 +38,24 @@ fn changes_from_many_sides_are_made_one_after_the_other() {
         .filter(|answer| matches!(answer, Response::Changed { anything: true, .. }))
         .count();
     assert_eq!(made, 1, "the others found it there");
+}
+
+#[test]
+fn commands_beyond_the_ceiling_wait_until_a_place_is_free() {
+    let world = World::start();
+    let mut first: Vec<_> = (0..CONTROL_CONNECTIONS_MAX).map(|_| world.control()).collect();
+    for admin in &mut first {
+        assert!(matches!(admin.ask(&Request::Directory), Response::Directory(_)));
+    }
+    let mut late: Vec<_> = (0..CONTROL_CONNECTIONS_MAX).map(|_| world.control()).collect();
+    for admin in &mut late {
+        admin.says(&Request::Directory);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    drop(first);
+    for admin in &mut late {
+        assert!(matches!(admin.hears(), Response::Directory(_)));
+    }
 }
 
 #[test]

@@ -139,6 +139,9 @@ impl crate::store::Store for Panicking {
     fn directory(&self) -> Result<crate::directory::Directory, StoreError> {
         self.0.directory()
     }
+    fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
+        self.0.report()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.0.server_key()
     }
@@ -193,9 +196,11 @@ fn code_of_a_start(
         connections_max: 10,
         connections_per_host_max: 10,
         connections_per_net_max: 10,
+        auth_report_days: 30,
         disk_reserve_octets: 0,
         idle_ms: 1_000,
         stop_grace_ms: 1_000,
+        throttle: crate::config::throttle::ThrottleConfig::default(),
     };
     let begin = super::ToServer::Start {
         config: Box::new(config),

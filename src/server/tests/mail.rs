@@ -37,7 +37,7 @@ fn a_message_after_starttls_is_kept() {
     assert!(String::from_utf8_lossy(&mail[0]).contains("with ESMTPS"), "{}", mail[0].escape_ascii());
 }
 
-fn plain(password: &str) -> String {
+pub(super) fn plain(password: &str) -> String {
     Base64::encode_string(format!("\0me@example.org\0{password}").as_bytes())
 }
 

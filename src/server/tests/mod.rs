@@ -6,6 +6,7 @@ mod control;
 mod ending;
 mod hostile;
 mod mail;
+mod throttle;
 
 use super::channel::{self, Channel, ToParent, ToServer};
 use super::{hash_worker, start};
@@ -110,9 +111,11 @@ impl World {
             connections_max: 500,
             connections_per_host_max: 400,
             connections_per_net_max: 400,
+            auth_report_days: 30,
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
+            throttle: crate::config::throttle::ThrottleConfig::default(),
         };
         tweak(&mut config);
         let (ours, theirs) = channel::pair().unwrap();

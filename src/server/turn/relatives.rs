@@ -87,6 +87,7 @@ impl Loop {
         for decided in self.verifier.due(now) {
             self.bring_verdict(&decided);
         }
+        self.verifier.settle(self.now, &mut self.throttle);
     }
 
     pub(in crate::server) fn give_worker_its_job(&mut self) {

@@ -103,10 +103,11 @@ impl Conn {
     }
 
     pub(super) fn arm(&mut self, timer: Timer, when: Option<Moment>, desk: &Desk) {
-        let [idle, session] = &mut self.timers;
+        let [idle, session, pace] = &mut self.timers;
         let place = match timer {
             Timer::Idle => idle,
             Timer::Session => session,
+            Timer::Pace => pace,
         };
         if !(desk.has(PlantedBug::KeepsOldDeadline) && place.is_some()) {
             *place = when;
@@ -154,7 +155,7 @@ impl Conn {
             | Cause::Broken
             | Cause::Fault => {}
         }
-        self.timers = [None; 2];
+        self.timers = [None; 3];
         self.handshake_by = None;
         self.linger_by = Some(desk.now.moment.plus_ms(LINGER_MS));
     }

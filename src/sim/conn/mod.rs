@@ -58,7 +58,7 @@ pub(super) struct Conn {
     input: Vec<u8>,
     output: Vec<u8>,
     blocked: bool,
-    timers: [Option<Moment>; 2],
+    timers: [Option<Moment>; 3],
     handshake_by: Option<Moment>,
     linger_by: Option<Moment>,
     wants_tls: bool,
@@ -91,7 +91,7 @@ impl Conn {
             input: Vec::new(),
             output: Vec::new(),
             blocked: false,
-            timers: [None; 2],
+            timers: [None; 3],
             handshake_by: implicit.then(|| desk.now.moment.plus_ms(HANDSHAKE_MS_MAX)),
             linger_by: None,
             wants_tls: false,
@@ -302,9 +302,9 @@ impl Conn {
 
     /// When something is due.
     pub(super) fn next_deadline(&self, desk: &Desk) -> Option<Moment> {
-        let [idle, session] = self.timers;
+        let [idle, session, pace] = self.timers;
         let idle = idle.filter(|_| !desk.has(PlantedBug::ForgetsIdleTimer));
-        [idle, session, self.handshake_by, self.linger_by].into_iter().flatten().min()
+        [idle, session, pace, self.handshake_by, self.linger_by].into_iter().flatten().min()
     }
 
     /// Fires what is due.
@@ -314,11 +314,12 @@ impl Conn {
             self.end(Cause::TlsFailed, desk);
         }
         for timer in Timer::ALL {
-            let [idle, session] = &mut self.timers;
+            let [idle, session, pace] = &mut self.timers;
             let place = match timer {
                 Timer::Idle if desk.has(PlantedBug::ForgetsIdleTimer) => continue,
                 Timer::Idle => idle,
                 Timer::Session => session,
+                Timer::Pace => pace,
             };
             if place.is_some_and(|when| when <= now) {
                 *place = None;

@@ -8,6 +8,7 @@ use crate::limits::{AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, SKIPPED_LINE_
 use crate::smtp::command::{self, ClientName, Command, Dialect};
 use crate::smtp::offence::Offence;
 use crate::smtp::outcome::{self, Offered};
+use crate::telemetry::note::Note;
 use crate::types::{Enhanced, Reply};
 
 impl Core {
@@ -84,10 +85,27 @@ impl Core {
         if text.len().saturating_add(2) > COMMAND_LINE_OCTETS_MAX && !is_auth {
             return self.refuse(Offence::LineTooLong, phase, ctx);
         }
+        self.note_place(&phase, text);
         match command::parse(text, self.dialect()) {
             Ok(command) => self.command(phase, command, ctx),
+            // RFC 3207 section 4 knows no other reply to a command before TLS; one that does not exist is none.
+            Err(Offence::NotImplemented) if self.misses_tls() => self.refuse(Offence::TlsFirst, phase, ctx),
             Err(offence) => self.refuse(offence, phase, ctx),
         }
+    }
+
+    /// Whether this command was pipelined behind a MAIL that was refused (RFC 2920 section 3.1): its client did
+    /// nothing wrong, it could not know.
+    fn note_place(&mut self, phase: &Phase, text: &[u8]) {
+        let is = |verb: &[u8]| text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(verb));
+        let could_begin = matches!(phase, Phase::Idle(Some(_)));
+        let follows = is(b"RCPT") || is(b"DATA") || is(b"BDAT");
+        self.tally.is_behind_refused_mail = self.tally.mail_was_refused && follows;
+        self.tally.mail_was_refused = could_begin && (is(b"MAIL") || self.tally.is_behind_refused_mail);
+    }
+
+    fn misses_tls(&self) -> bool {
+        self.facts.listener != Listener::Smtp && self.tls.is_none()
     }
 
     fn dialect(&self) -> Dialect {
@@ -98,7 +116,7 @@ impl Core {
     }
 
     fn command(&mut self, phase: Phase, command: Command, ctx: &mut Ctx<'_>) -> Phase {
-        let missing_tls = self.facts.listener != Listener::Smtp && self.tls.is_none();
+        let missing_tls = self.misses_tls();
         match command {
             Command::Noop => self.idle_command(outcome::ok(), phase, ctx),
             Command::Quit => self.close(Cause::Quit, ctx),
@@ -129,6 +147,7 @@ impl Core {
                 self.idle_command(Reply::new(214, Enhanced(2, 0, 0), text), phase, ctx)
             }
             Command::Vrfy => {
+                ctx.note(Note::Verify);
                 let text = "Cannot verify, but will take mail and try to deliver it";
                 self.idle_command(Reply::new(252, Enhanced(2, 0, 0), text), phase, ctx)
             }

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::phase::Phase;
-use crate::contract::{Action, Actions, Answer, Cause, PeerFacts, Question, Ticket, Timer, TlsFacts};
+use crate::contract::{Action, Actions, Answer, Cause, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts};
 use crate::limits;
 use crate::smtp::offence::Offence;
 use crate::smtp::outcome;
@@ -45,6 +45,23 @@ pub(super) struct Tally {
     pub(super) auth_failures: u32,
     /// Commands that brought no message nearer, since the last message.
     idle_commands: u32,
+    /// The last MAIL was not taken, and nothing came since but what belongs to it.
+    pub(super) mail_was_refused: bool,
+    /// The command of this moment is such a follower.
+    pub(super) is_behind_refused_mail: bool,
+    /// How many of them were refused, since the last message.
+    behind_refused_mail: u32,
+}
+
+/// What is held back from a peer with a record, until [`Timer::Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Nothing.
+    No,
+    /// The greeting; whether the peer could not wait for it.
+    Greeting { talked: bool },
+    /// The ear: a command was just refused.
+    Refusal,
 }
 
 /// See the module.
@@ -58,6 +75,9 @@ pub(super) struct Core {
     pub(super) tally: Tally,
     /// The server is leaving; the session ends when its transaction does.
     pub(super) stopping: bool,
+    /// How slowly this peer is served.
+    pub(super) pace: Pace,
+    pub(super) held: Held,
     next_ticket: u64,
 }
 
@@ -71,6 +91,8 @@ impl Core {
             account: None,
             tally: Tally::default(),
             stopping: false,
+            pace: Pace::default(),
+            held: Held::No,
             next_ticket: 0,
         }
     }
@@ -92,6 +114,8 @@ impl Core {
     pub(super) fn refuse(&mut self, offence: Offence, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
         ctx.say(offence.reply());
         self.count(offence);
+        ctx.note(Note::Offence(offence));
+        self.slow_down(ctx);
         if offence == Offence::OtherProtocol {
             self.close(Cause::NotSmtp, ctx)
         } else if offence == Offence::BadChunk || self.is_at_error_ceiling() {
@@ -101,8 +125,24 @@ impl Core {
         }
     }
 
+    /// After a refusal: a peer with a record is not heard for a while.
+    pub(super) fn slow_down(&mut self, ctx: &mut Ctx<'_>) {
+        match self.pace.refusal_ms {
+            0 => {}
+            wait_ms => {
+                self.held = Held::Refusal;
+                ctx.arm(Timer::Pace, wait_ms);
+            }
+        }
+    }
+
     /// Counts an offence whose reply is said elsewhere.
     pub(super) fn count(&mut self, offence: Offence) {
+        let is_sequel = matches!(offence, Offence::OutOfOrder | Offence::TlsFirst);
+        if self.tally.is_behind_refused_mail && is_sequel {
+            self.tally.behind_refused_mail = self.tally.behind_refused_mail.saturating_add(1);
+            return;
+        }
         self.tally.errors = self.tally.errors.saturating_add(1);
         self.tally.first.get_or_insert(offence);
     }
@@ -110,6 +150,7 @@ impl Core {
     /// Whether the session has come to its last error.
     pub(super) fn is_at_error_ceiling(&self) -> bool {
         self.tally.errors >= limits::SESSION_ERRORS_MAX
+            || self.tally.behind_refused_mail >= limits::SESSION_REFUSED_SEQUELS_MAX
     }
 
     /// Answers a command that brings no message nearer.
@@ -126,12 +167,14 @@ impl Core {
     pub(super) fn delivered(&mut self, ctx: &mut Ctx<'_>) {
         self.tally.idle_commands = 0;
         self.tally.surplus_recipients = 0;
+        self.tally.behind_refused_mail = 0;
         ctx.arm(Timer::Session, limits::SESSION_MS_MAX);
     }
 
     /// Counts a refused recipient (its reply is said already). Goes on with `phase`, unless that was one too
     /// many.
     pub(super) fn refused_recipient(&mut self, phase: Phase, ctx: &mut Ctx<'_>) -> Phase {
+        self.slow_down(ctx);
         self.tally.refused_recipients = self.tally.refused_recipients.saturating_add(1);
         if self.tally.refused_recipients >= limits::SESSION_REFUSED_RECIPIENTS_MAX {
             return self.close(Cause::TooManyRefusedRecipients, ctx);

@@ -3,7 +3,7 @@
 use super::core::{Core, Ctx};
 use super::phase::{Client, Phase};
 use crate::auth::sasl::{Exchange, Mechanism, Step};
-use crate::auth::verdict::LoginVerdict;
+use crate::auth::verdict::{LoginVerdict, Unavailability};
 use crate::contract::{Cause, Listener, Question};
 use crate::limits::{LOG_LOGIN_CHARS_MAX, SESSION_AUTH_FAILURES_MAX};
 use crate::smtp::offence::Offence;
@@ -84,14 +84,18 @@ impl Core {
                 self.account = Some(account);
                 after
             }
-            LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) => {
+            LoginVerdict::Refused(_)
+            | LoginVerdict::Disabled(_)
+            | LoginVerdict::Unavailable(Unavailability::Throttled(_)) => {
                 self.tally.auth_failures = self.tally.auth_failures.saturating_add(1);
                 if self.tally.auth_failures >= SESSION_AUTH_FAILURES_MAX {
                     return self.close(Cause::TooManyAuthFailures, ctx);
                 }
                 after
             }
-            LoginVerdict::Unavailable(_) => after,
+            LoginVerdict::Unavailable(
+                Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
+            ) => after,
         }
     }
 }

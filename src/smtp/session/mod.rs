@@ -11,9 +11,9 @@ mod login;
 mod phase;
 mod transaction;
 
-use self::core::{Core, Ctx};
+use self::core::{Core, Ctx, Held};
 use self::phase::Phase;
-use crate::contract::{Actions, Answer, Cause, Event, PeerFacts, Ticket, Timer};
+use crate::contract::{Actions, Answer, Cause, Event, Pace, PeerFacts, Ticket, Timer};
 use crate::frame::line::LineCutter;
 use crate::limits;
 use crate::telemetry::note::Note;
@@ -57,6 +57,7 @@ impl Session {
         }
         let mut ctx = Ctx { now, out };
         let taken = match event {
+            Event::Paced(pace) => self.paced(pace),
             Event::Bytes(input) => self.bytes(input, &mut ctx),
             Event::Opened => self.opened(&mut ctx),
             Event::TlsUp(facts) => {
@@ -81,7 +82,12 @@ impl Session {
     /// Whether octets would be taken now. False while an answer or a handshake is awaited and once closed.
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.phase.reads()
+        match self.core.held {
+            Held::No => self.phase.reads(),
+            // Only to learn whether it talks too early.
+            Held::Greeting { talked } => !talked,
+            Held::Refusal => false,
+        }
     }
 
     /// Whether the peer has proved who it is: such a session is not turned out for a stranger.
@@ -122,9 +128,32 @@ impl Session {
 
     fn opened(&mut self, ctx: &mut Ctx<'_>) -> usize {
         ctx.arm(Timer::Session, limits::SESSION_MS_MAX);
+        match self.core.pace.greeting_ms {
+            0 => self.greet(ctx),
+            wait_ms => {
+                self.core.held = Held::Greeting { talked: false };
+                ctx.arm(Timer::Pace, wait_ms);
+            }
+        }
+        0
+    }
+
+    fn greet(&mut self, ctx: &mut Ctx<'_>) {
         ctx.say(crate::smtp::outcome::greeting(&self.core.settings));
         self.phase = Phase::Idle(None);
+    }
+
+    fn paced(&mut self, pace: Pace) -> usize {
+        self.core.pace = pace;
         0
+    }
+
+    /// What was held back goes on.
+    fn pace_is_over(&mut self, ctx: &mut Ctx<'_>) {
+        match std::mem::replace(&mut self.core.held, Held::No) {
+            Held::Greeting { .. } => self.greet(ctx),
+            Held::Refusal | Held::No => {}
+        }
     }
 
     fn stopping(&mut self, ctx: &mut Ctx<'_>) -> usize {
@@ -150,6 +179,10 @@ impl Session {
                 ctx.arm(timer, self.core.settings.idle_ms);
                 0
             }
+            Timer::Pace => {
+                self.pace_is_over(ctx);
+                0
+            }
             Timer::Idle => self.end_in(Cause::Idle, ctx),
             Timer::Session => self.end_in(Cause::TooLong, ctx),
         }
@@ -162,8 +195,14 @@ impl Session {
     }
 
     fn bytes(&mut self, input: &[u8], ctx: &mut Ctx<'_>) -> usize {
+        if let Held::Greeting { talked } = &mut self.core.held {
+            if !input.is_empty() && !std::mem::replace(talked, true) {
+                ctx.note(Note::EarlyTalk);
+            }
+            return 0;
+        }
         let mut taken = 0_usize;
-        while ctx.out.has_room() && self.phase.reads() {
+        while ctx.out.has_room() && self.wants_read() {
             let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) else { break };
             let phase = std::mem::replace(&mut self.phase, Phase::Over);
             let (more, next) = self.core.take(phase, &mut self.line, rest, ctx);

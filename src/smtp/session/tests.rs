@@ -69,6 +69,8 @@ impl Driver {
                 Action::StartTls => self.story.push("tls".into()),
                 Action::Close(cause) => self.story.push(cause.name().into()),
                 Action::Arm(..) => {}
+                // Counted and never a line.
+                Action::Note(Note::Offence(_) | Note::Verify | Note::EarlyTalk) => {}
                 Action::Note(note) => self.story.push(format!("{note:?}")),
             }
         }
@@ -341,4 +343,69 @@ fn an_empty_line_parts_our_fields_from_text_without_a_header_and_from_nothing_el
     }
     let parted: Vec<bool> = driver.prefixes.iter().map(|prefix| prefix.ends_with(b"\r\n\r\n")).collect();
     assert_eq!(parted, [true, true, false, false, false]);
+}
+
+/// A session that is served at a pace, and has just been opened.
+fn paced(pace: Pace) -> (Session, Actions) {
+    let mut session = session(Listener::Smtp);
+    let mut out = Actions::new();
+    session.step(Now::default(), Event::Paced(pace), &mut out);
+    session.step(Now::default(), Event::Opened, &mut out);
+    (session, out)
+}
+
+fn said(out: &mut Actions) -> String {
+    let mut wire = Vec::new();
+    for action in out.take() {
+        if let Action::Say(reply) = action {
+            reply.encode(&mut wire);
+        }
+    }
+    String::from_utf8(wire).unwrap()
+}
+
+#[test]
+fn who_has_a_record_waits_for_the_greeting_and_is_caught_talking_into_the_silence() {
+    let (mut session, mut out) = paced(Pace { greeting_ms: 2_000, refusal_ms: 0 });
+    assert!(session.wants_read(), "it listens for early talk");
+    assert_eq!(session.step(Now::default(), Event::Bytes(b"EHLO a\r\n"), &mut out), 0);
+    assert!(!session.wants_read());
+    let notes: Vec<&Action> =
+        out.as_slice().iter().filter(|action| matches!(action, Action::Note(Note::EarlyTalk))).collect();
+    assert_eq!(notes.len(), 1);
+    assert_eq!(said(&mut out), "");
+    session.step(Now::default(), Event::Due(Timer::Pace), &mut out);
+    assert!(session.wants_read());
+    session.step(Now::default(), Event::Bytes(b"NOOP\r\n"), &mut out);
+    assert_eq!(codes(&said(&mut out)), ["220", "250"]);
+}
+
+#[test]
+fn who_waits_for_the_greeting_is_not_said_to_talk_early() {
+    let (mut session, mut out) = paced(Pace { greeting_ms: 2_000, refusal_ms: 0 });
+    session.step(Now::default(), Event::Due(Timer::Pace), &mut out);
+    session.step(Now::default(), Event::Bytes(b"EHLO a\r\n"), &mut out);
+    assert!(out.as_slice().iter().all(|action| !matches!(action, Action::Note(_))));
+}
+
+#[test]
+fn after_a_refusal_a_peer_with_a_record_is_not_heard_for_a_while() {
+    let (mut session, mut out) = paced(Pace { greeting_ms: 0, refusal_ms: 1_000 });
+    let input = b"NOOP\r\nWHAT\r\nNOOP\r\n";
+    let taken = session.step(Now::default(), Event::Bytes(input), &mut out);
+    assert_eq!(taken, b"NOOP\r\nWHAT\r\n".len());
+    assert!(!session.wants_read());
+    assert_eq!(codes(&said(&mut out)), ["220", "250", "500"]);
+    session.step(Now::default(), Event::Due(Timer::Pace), &mut out);
+    assert!(session.wants_read());
+    session.step(Now::default(), Event::Bytes(b"NOOP\r\n"), &mut out);
+    assert_eq!(codes(&said(&mut out)), ["250"]);
+}
+
+#[test]
+fn a_stopping_server_sends_away_who_still_waits_for_the_greeting() {
+    let (mut session, mut out) = paced(Pace { greeting_ms: 2_000, refusal_ms: 0 });
+    session.step(Now::default(), Event::Stopping, &mut out);
+    assert!(session.is_over());
+    assert_eq!(codes(&said(&mut out)), ["421"]);
 }

@@ -99,6 +99,7 @@ impl Core {
             return self.refuse_message(refusal, Phase::Idle(Some(client)), ctx);
         }
         let AskedMail { sender, parameters } = asked;
+        self.tally.mail_was_refused = false;
         ctx.say(Reply::new(250, Enhanced(2, 1, 0), "Sender OK"));
         let envelope = Envelope {
             id: MailId::new(ctx.now.unix, self.chance.u64()),

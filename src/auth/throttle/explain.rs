@@ -1,0 +1,132 @@
+//! What an administrator is told about an address or a login.
+
+use super::Throttle;
+use super::because::{Because, Rule};
+use super::login_book::{Failure, Record, Spot};
+use super::mail_book::Pace;
+use super::rules::Listed;
+use crate::types::{Now, Prefix, UnixTime};
+use std::net::IpAddr;
+
+/// What is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// An address.
+    Source(IpAddr),
+    /// A login in canonical form, whether or not it exists.
+    Login(Vec<u8>),
+}
+
+/// One rule and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Standing {
+    /// Which.
+    pub rule: Rule,
+    /// Failures that count now, whole ones.
+    pub level: u64,
+    /// How many there may be in an hour.
+    pub limit: u32,
+    /// Present if it refuses.
+    pub refuses: Option<Because>,
+    /// Failures since the record began.
+    pub failures: u32,
+    /// Logins turned away unchecked since the record began.
+    pub turned_away: u32,
+    /// First failure of the record.
+    pub first: UnixTime,
+    /// Last failure of the record.
+    pub last: UnixTime,
+}
+
+/// A network where a login succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KnownPlace {
+    /// Which.
+    pub net: Prefix,
+    /// When last.
+    pub last: UnixTime,
+}
+
+/// All that both books know.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Explanation {
+    /// What the lists say.
+    pub listed: Listed,
+    /// False in a dry run: nobody is refused.
+    pub enforced: bool,
+    /// The rules that know it, the narrowest first.
+    pub standings: Vec<Standing>,
+    /// Its last failures, the oldest first.
+    pub evidence: Vec<Failure>,
+    /// Where the login succeeded; for an address, its own network if any login did.
+    pub places: Vec<KnownPlace>,
+    /// Points in the mail book.
+    pub mail_score: u64,
+    /// What they come to on port 25.
+    pub mail_pace: Pace,
+}
+
+impl Throttle {
+    /// Which rule refuses whom, since when, until when, on what evidence.
+    #[must_use]
+    pub fn explain(&self, now: Now, subject: &Subject) -> Explanation {
+        match subject {
+            Subject::Source(source) => self.explain_source(now, *source),
+            Subject::Login(login) => self.explain_login(now, login),
+        }
+    }
+
+    fn explain_source(&self, now: Now, source: IpAddr) -> Explanation {
+        let Spot { host, net, wide } = Spot::of(source);
+        let (book, limits) = (&self.logins, self.logins.limits);
+        let rows = [
+            (Rule::Host(host), book.hosts.get(&host), limits.host),
+            (Rule::Net(net), book.nets.get(&net), limits.net),
+        ];
+        let wide = wide.map(|prefix| (Rule::Wide(prefix), book.wides.get(&prefix), limits.wide));
+        let rows = rows.into_iter().chain(wide);
+        let place = book.places.last_success(net).map(|last| KnownPlace { net, last });
+        Explanation {
+            listed: self.rules.listed(source),
+            enforced: self.enforces(),
+            standings: rows
+                .filter_map(|(rule, record, limit)| Some(standing(now, rule, record?, limit)))
+                .collect(),
+            evidence: book.failures_of(host),
+            places: place.into_iter().collect(),
+            mail_score: self.mail.score(now.moment, host),
+            mail_pace: self.pace(now, source),
+        }
+    }
+
+    fn explain_login(&self, now: Now, login: &[u8]) -> Explanation {
+        let (book, key) = (&self.logins, self.logins.login(login));
+        let record = book.logins.get(&key);
+        Explanation {
+            listed: Listed::No,
+            enforced: self.enforces(),
+            standings: record
+                .map(|record| standing(now, Rule::Login, record, book.limits.login))
+                .into_iter()
+                .collect(),
+            evidence: Vec::new(),
+            places: book.places.of(key).map(|(net, last)| KnownPlace { net, last }).collect(),
+            mail_score: 0,
+            mail_pace: Pace::NEUTRAL,
+        }
+    }
+}
+
+fn standing(now: Now, rule: Rule, record: &Record, limit: u32) -> Standing {
+    let level = record.level.drained(now.moment, limit);
+    Standing {
+        rule,
+        level: level.points(),
+        limit,
+        refuses: level.refusing().map(|_| Because::new(now, rule, &level, limit)),
+        failures: record.failures,
+        turned_away: record.turned_away,
+        first: record.first,
+        last: record.last,
+    }
+}

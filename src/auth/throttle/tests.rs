@@ -1,0 +1,248 @@
+use super::*;
+use crate::limits::*;
+use crate::types::{AccountId, Moment, SessionId};
+
+fn now(seconds: u64) -> Now {
+    let moment = Moment(1_000_000).plus_ms(seconds.saturating_mul(1_000));
+    Now { moment, unix: UnixTime(seconds.saturating_add(1_700_000_000)) }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn throttle() -> Throttle {
+    Throttle::new(Rules::default(), [5; 32])
+}
+
+fn ask(throttle: &mut Throttle, at: Now, source: IpAddr, login: &str, password: &str) -> LoginGate {
+    let wanted =
+        Try { session: SessionId(1), source, login: login.as_bytes(), password: Some(password.as_bytes()) };
+    throttle.at_login(at, wanted)
+}
+
+/// Tries once; whether it was checked.
+fn attempt(
+    throttle: &mut Throttle,
+    at: Now,
+    source: IpAddr,
+    login: &str,
+    password: &str,
+    outcome: LoginOutcome,
+) -> bool {
+    match ask(throttle, at, source, login, password) {
+        LoginGate::Pass { reservation, .. } => {
+            if let Some(reservation) = reservation {
+                throttle.login_decided(at, reservation, outcome);
+            }
+            true
+        }
+        LoginGate::TooMany(_) => false,
+    }
+}
+
+fn guess(throttle: &mut Throttle, at: Now, source: IpAddr, login: &str, password: &str) -> bool {
+    attempt(throttle, at, source, login, password, LoginOutcome::Refused)
+}
+
+fn is_refused(throttle: &mut Throttle, at: Now, source: IpAddr) -> bool {
+    match throttle.at_connect(at, source, Listener::Submissions) {
+        ConnectVerdict::Admit(..) => false,
+        ConnectVerdict::Refused(_) | ConnectVerdict::Denied(_) => true,
+    }
+}
+
+fn exhaust(throttle: &mut Throttle, at: Now, source: IpAddr) {
+    for n in 0..GUESSES_PER_HOST_DEFAULT {
+        assert!(guess(throttle, at, source, "info@example.org", &format!("pw{n}")));
+    }
+}
+
+#[test]
+fn a_host_has_its_guesses_and_is_refused_until_half_has_drained() {
+    let mut t = throttle();
+    let (bad, neighbour) = (ip("192.0.2.1"), ip("192.0.2.2"));
+    exhaust(&mut t, now(0), bad);
+    assert!(!guess(&mut t, now(0), bad, "other@example.org", "x"));
+    assert!(is_refused(&mut t, now(1_799), bad));
+    assert!(!is_refused(&mut t, now(1_800), bad));
+    assert!(!is_refused(&mut t, now(0), neighbour));
+    assert!(guess(&mut t, now(0), neighbour, "other@example.org", "x"));
+}
+
+#[test]
+fn sessions_side_by_side_share_one_budget() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    let passed = (0..100)
+        .filter(|n| match ask(&mut t, now(0), source, "a@example.org", &format!("pw{n}")) {
+            // Held on to: none of them is decided.
+            LoginGate::Pass { .. } => true,
+            LoginGate::TooMany(_) => false,
+        })
+        .count();
+    assert_eq!(passed, 20);
+}
+
+#[test]
+fn the_same_wrong_password_again_does_not_escalate_and_guessing_does() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    for n in 0..1_000 {
+        assert!(guess(&mut t, now(n), source, "me@example.org", "the old one"), "try {n}");
+    }
+    let guesses = (0..100).filter(|n| guess(&mut t, now(1_000), source, "me@example.org", &n.to_string()));
+    assert!(guesses.count() <= 20);
+}
+
+#[test]
+fn one_success_does_not_wipe_a_record() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    for n in 0..19 {
+        assert!(guess(&mut t, now(0), source, "victim@example.org", &n.to_string()));
+    }
+    assert!(attempt(
+        &mut t,
+        now(0),
+        source,
+        "own@example.org",
+        "right",
+        LoginOutcome::Accepted(AccountId(1))
+    ));
+    assert!(guess(&mut t, now(0), source, "victim@example.org", "20th"));
+    assert!(!guess(&mut t, now(0), source, "victim@example.org", "21st"));
+}
+
+#[test]
+fn an_attack_on_one_login_from_everywhere_leaves_its_owner_in() {
+    let mut t = throttle();
+    let (home, hotel) = (ip("198.51.100.7"), ip("203.0.113.9"));
+    let login = "owner@example.org";
+    assert!(attempt(&mut t, now(0), home, login, "right", LoginOutcome::Accepted(AccountId(1))));
+    for n in 0..10_000_u32 {
+        let source = IpAddr::from([10, n.to_be_bytes()[2], n.to_be_bytes()[3], 1]);
+        guess(&mut t, now(1), source, login, &n.to_string());
+    }
+    let verdict = ask(&mut t, now(1), home, login, "right");
+    assert!(
+        matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, delay_ms: 0, .. }),
+        "{verdict:?}"
+    );
+    // The chances are used up for the moment, and come back one by one.
+    assert!(!guess(&mut t, now(1), hotel, login, "right"));
+    assert!(guess(&mut t, now(8), hotel, login, "right"));
+}
+
+#[test]
+fn a_spray_of_a_million_sources_grows_nothing_and_washes_nobody_out() {
+    let mut t = throttle();
+    let (bad, home) = (ip("192.0.2.1"), ip("198.51.100.7"));
+    assert!(attempt(&mut t, now(0), home, "me@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
+    exhaust(&mut t, now(0), bad);
+    let mut checked = 0_u32;
+    for n in 0..1_000_000_u32 {
+        let [_, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
+        let login = format!("user{}@example.org", n.rem_euclid(5_000));
+        let passed = guess(&mut t, now(u64::from(n / 1_000)), IpAddr::from([10, b, c, d]), &login, "summer");
+        checked = checked.saturating_add(u32::from(passed));
+    }
+    assert!(checked > 900_000, "only {checked} of the spray were counted at all");
+    assert!(is_refused(&mut t, now(1_000), bad), "the heavy offender is still known");
+    // Each from a network of its own: in one /24 they would rightly share its limit.
+    let refused = (0..20_000_u32).filter(|n| {
+        let [_, _, c, d] = n.to_be_bytes();
+        !guess(&mut t, now(1_000), IpAddr::from([172, c, d, 1]), &format!("fresh{n}@example.org"), "x")
+    });
+    let refused = refused.count();
+    assert!(refused < 20, "{refused} of 20,000 fresh sources are refused");
+    let verdict = ask(&mut t, now(1_000), home, "me@example.org", "right");
+    assert!(matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, .. }));
+}
+
+#[test]
+fn all_that_strangers_can_fill_fits_into_three_mebibytes() {
+    let t = throttle();
+    let sum = t.logins.octets_max().saturating_add(t.mail.octets_max());
+    assert!(sum < 3 * 1024 * 1024, "{sum}");
+}
+
+#[test]
+fn a_provider_that_meets_unknown_recipients_all_day_is_slowed_at_the_most() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    for n in 0..10_000 {
+        t.mail_offence(now(n), source, MailOffence::UnknownRecipient);
+        let verdict = t.at_connect(now(n), source, Listener::Smtp);
+        let ConnectVerdict::Admit(pace, None) = verdict else { panic!("{verdict:?}") };
+        assert!(pace.reply_ms <= MAIL_REPLY_MS_MAX && pace.connections_max.is_none_or(|most| most >= 2));
+    }
+    assert_ne!(t.pace(now(10_000), source), Pace::NEUTRAL);
+    t.mail_accepted(now(10_000), source, 100);
+    assert_eq!(t.pace(now(10_000), source), Pace::NEUTRAL);
+    assert!(!is_refused(&mut t, now(10_000), source), "neither book reads the other");
+}
+
+#[test]
+fn the_longest_entry_of_the_lists_decides_and_of_two_equal_ones_the_deny_list() {
+    let list = |text: &[&str]| text.iter().map(|one| one.parse().unwrap()).collect::<Vec<Prefix>>();
+    let rules = Rules {
+        allow: list(&["192.0.2.0/24", "198.51.100.1"]),
+        deny: list(&["192.0.2.7", "198.51.100.1", "0.0.0.0/0"]),
+        ..Rules::default()
+    };
+    assert!(matches!(rules.listed(ip("192.0.2.1")), Listed::Allowed(_)));
+    assert!(matches!(rules.listed(ip("192.0.2.7")), Listed::Denied(_)));
+    assert!(matches!(rules.listed(ip("198.51.100.1")), Listed::Denied(_)));
+    assert_eq!(rules.listed(ip("2001:db8::1")), Listed::No);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_refuses_nobody() {
+    let mut t = Throttle::new(Rules { mode: Mode::DryRun, ..Rules::default() }, [5; 32]);
+    let source = ip("192.0.2.1");
+    exhaust(&mut t, now(0), source);
+    let verdict = t.at_connect(now(0), source, Listener::Submissions);
+    assert!(matches!(verdict, ConnectVerdict::Admit(Pace::NEUTRAL, Some(_))), "{verdict:?}");
+    let verdict = ask(&mut t, now(0), source, "a@example.org", "x");
+    assert!(matches!(verdict, LoginGate::Pass { would_refuse: Some(_), delay_ms: 0, .. }), "{verdict:?}");
+}
+
+#[test]
+fn an_explanation_names_rule_times_and_evidence_and_forgiving_ends_it() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    exhaust(&mut t, now(10), source);
+    let told = t.explain(now(20), &Subject::Source(source));
+    let refuses = told.standings[0].refuses.unwrap();
+    assert_eq!(refuses.rule, Rule::Host(Prefix::host(source)));
+    assert_eq!((refuses.since, refuses.until), (now(10).unix, Some(now(1_810).unix)));
+    assert_eq!(told.evidence.len(), EVIDENCE_PER_HOST_MAX);
+    assert_eq!(told.evidence[0].login, "info@example.org");
+    t.forgive(source);
+    assert!(!is_refused(&mut t, now(20), source));
+    assert!(t.explain(now(20), &Subject::Source(source)).standings.is_empty());
+}
+
+#[test]
+fn a_restart_frees_no_heavy_offender_and_a_clock_set_back_holds_nobody_longer() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    exhaust(&mut t, now(0), source);
+    let json = serde_json::to_string(&t.snapshot(now(600))).unwrap();
+    let kept: Snapshot = serde_json::from_str(&json).unwrap();
+    let at =
+        |moment: u64, seconds| Now { moment: Moment(moment.saturating_mul(1_000)), unix: now(seconds).unix };
+    // A new monotonic clock, ten minutes later.
+    let mut again = throttle();
+    again.restore(at(5, 1_200), &kept);
+    assert!(is_refused(&mut again, at(5, 1_200), source));
+    assert!(!is_refused(&mut again, at(606, 1_801), source));
+    // The wall clock jumped back by half an hour: what was left when it was kept, 1,200 seconds.
+    let mut back = throttle();
+    let early = Now { moment: Moment(5_000), unix: UnixTime(1_699_998_200) };
+    back.restore(early, &kept);
+    let later = |seconds: u64| Now { moment: early.moment.plus_ms(seconds.saturating_mul(1_000)), ..early };
+    assert!(is_refused(&mut back, later(1_199), source));
+    assert!(!is_refused(&mut back, later(1_200), source));
+}
