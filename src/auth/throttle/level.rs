@@ -91,6 +91,12 @@ impl Level {
         }
     }
 
+    /// Forgets what happened. What is reserved stays: it is decided later.
+    pub(super) fn clear(&mut self) {
+        self.settled = 0;
+        self.refusing = None;
+    }
+
     /// Takes away what was made good.
     pub(super) fn pay_back(&mut self, charge: u64) {
         self.settled = self.settled.saturating_sub(charge);

@@ -121,6 +121,16 @@ impl Record {
         }
     }
 
+    /// Forgets what happened and keeps what logins in flight have reserved. Whether that is nothing.
+    fn forgive(&mut self) -> bool {
+        self.level.clear();
+        self.chances.clear();
+        self.recent = [0; REPEATS_KNOWN];
+        self.failures = 0;
+        self.turned_away = 0;
+        self.level.weight() == 0
+    }
+
     fn failed(&mut self, now: Now) {
         if self.failures == 0 {
             self.first = now.unix;
@@ -196,6 +206,13 @@ fn with<K: super::keyed::Keyed>(
     if let Some(record) = table.enter(key, || Record::new(now), weigh) {
         record.level = record.level.drained(now.moment, limit);
         change(record);
+    }
+}
+
+/// Forgets what is held against a key.
+fn forgive<K: super::keyed::Keyed>(table: &mut Records<K>, key: &K) {
+    if table.get_mut(key).is_some_and(Record::forgive) {
+        table.remove(key);
     }
 }
 
@@ -325,8 +342,11 @@ impl LoginBook {
 
     /// Takes what the try may cost, so that sessions side by side share one budget.
     pub(super) fn reserve(&mut self, now: Now, reservation: &Reservation) {
-        let Reservation { spot, login, charge, chance, fingerprint, .. } = *reservation;
+        let Reservation { spot, login, charge, chance, fingerprint, known, .. } = *reservation;
         let Limits { host, net, wide, login: per_login } = self.limits;
+        if known {
+            self.with_slot(now.moment, login, spot.net, |level| level.reserve(charge));
+        }
         with(&mut self.hosts, spot.host, now, host, |record| {
             record.level.reserve(charge);
             // Known from now on: the same try side by side is no second guess.
@@ -373,22 +393,28 @@ impl LoginBook {
             with(&mut self.wides, prefix, now, wide, |record| settle(record, wide));
         }
         with(&mut self.logins, login, now, per_login, |record| settle(record, per_login));
+        if known {
+            self.with_slot(now.moment, login, spot.net, |level| {
+                level.release(charge);
+                if failed {
+                    level.add(charge, GUESSES_PER_PLACE_MAX);
+                }
+            });
+        }
         if failed {
-            if known {
-                self.charge_slot(now.moment, login, spot.net, charge);
-            }
             self.note_failure(now, reservation);
         }
     }
 
-    fn charge_slot(&mut self, now: Moment, login: u64, net: Prefix, charge: u64) {
+    /// Brings the level of a login at a place where it succeeded before up to date and lets it be changed.
+    fn with_slot(&mut self, now: Moment, login: u64, net: Prefix, change: impl FnOnce(&mut Level)) {
         let weigh = |_: &(u64, Prefix), level: &Level| {
             let level = level.drained(now, GUESSES_PER_PLACE_MAX);
             level.refusing().is_none().then(|| level.weight())
         };
         if let Some(level) = self.slots.enter((login, net), || Level::new(now), weigh) {
             *level = level.drained(now, GUESSES_PER_PLACE_MAX);
-            level.add(charge, GUESSES_PER_PLACE_MAX);
+            change(level);
         }
     }
 
@@ -416,10 +442,20 @@ impl LoginBook {
     }
 
     pub(super) fn forgive(&mut self, spot: Spot) {
-        self.hosts.remove(&spot.host);
-        self.nets.remove(&spot.net);
-        spot.wide.into_iter().for_each(|wide| self.wides.remove(&wide));
+        forgive(&mut self.hosts, &spot.host);
+        forgive(&mut self.nets, &spot.net);
+        spot.wide.into_iter().for_each(|wide| forgive(&mut self.wides, &wide));
+        for (_, level) in self.slots.iter_mut().filter(|((_, net), _)| *net == spot.net) {
+            level.clear();
+        }
         self.evidence.remove(&spot.host);
+    }
+
+    pub(super) fn forgive_login(&mut self, login: u64) {
+        forgive(&mut self.logins, &login);
+        for (_, level) in self.slots.iter_mut().filter(|((of, _), _)| *of == login) {
+            level.clear();
+        }
     }
 
     #[cfg(test)]

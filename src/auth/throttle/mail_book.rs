@@ -3,6 +3,7 @@
 use super::keyed::Key;
 use super::level::{Level, units};
 use super::table::Table;
+use crate::contract;
 use crate::limits::{
     GUESS_MILLIS, MAIL_ACCEPTED_POINTS, MAIL_AUTH_POINTS, MAIL_BANNER_MS, MAIL_CONNECTIONS,
     MAIL_EARLY_TALK_POINTS, MAIL_GARBAGE_POINTS, MAIL_OTHER_PROTOCOL_POINTS, MAIL_RELAY_POINTS,
@@ -60,6 +61,12 @@ pub struct Pace {
 impl Pace {
     /// At once.
     pub const NEUTRAL: Self = Self { banner_ms: 0, reply_ms: 0, connections_max: None };
+
+    /// What a session is told of it.
+    #[must_use]
+    pub fn of_session(self) -> contract::Pace {
+        contract::Pace { greeting_ms: self.banner_ms, refusal_ms: self.reply_ms }
+    }
 
     /// The pace for a score.
     fn of(score: u64) -> Self {

@@ -174,7 +174,7 @@ impl Throttle {
     pub fn forget_login(&mut self, login: &[u8]) {
         let login = self.logins.login(login);
         self.logins.places.forget(login);
-        self.logins.logins.remove(&login);
+        self.logins.forgive_login(login);
     }
 
     /// A peer on port 25 did what no mail server needs to do.
@@ -207,7 +207,7 @@ impl Throttle {
     /// Clears the failures of a login; its known places stay.
     pub fn forgive_login(&mut self, login: &[u8]) {
         let login = self.logins.login(login);
-        self.logins.logins.remove(&login);
+        self.logins.forgive_login(login);
     }
 }
 

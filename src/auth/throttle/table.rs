@@ -71,6 +71,10 @@ impl<K: Keyed, V> Table<K, V> {
         self.sets.iter().flatten()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (K, V)> {
+        self.sets.iter_mut().flatten()
+    }
+
     /// Octets it can take.
     #[cfg(test)]
     pub(super) fn octets_max(&self) -> usize {

@@ -246,3 +246,61 @@ fn a_restart_frees_no_heavy_offender_and_a_clock_set_back_holds_nobody_longer() 
     assert!(is_refused(&mut back, later(1_199), source));
     assert!(!is_refused(&mut back, later(1_200), source));
 }
+
+/// Logins with guesses of their own that pass, held on to undecided.
+fn hold(
+    throttle: &mut Throttle,
+    source: IpAddr,
+    login: &str,
+    tries: std::ops::Range<u32>,
+) -> Vec<Reservation> {
+    tries
+        .filter_map(|n| match ask(throttle, now(0), source, login, &format!("held {n}")) {
+            LoginGate::Pass { reservation, .. } => reservation,
+            LoginGate::TooMany(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn forgiving_does_not_lose_what_logins_in_flight_have_reserved() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    let early = hold(&mut t, source, "a@example.org", 0..1).pop().unwrap();
+    t.forgive(source);
+    t.forgive_login(b"a@example.org");
+    let mut held = hold(&mut t, source, "a@example.org", 1..50);
+    t.login_decided(now(0), early, LoginOutcome::Unavailable);
+    held.extend(hold(&mut t, source, "a@example.org", 50..100));
+    assert_eq!(held.len(), usize::try_from(GUESSES_PER_HOST_DEFAULT).unwrap());
+}
+
+#[test]
+fn at_a_known_place_too_sessions_side_by_side_share_one_budget() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    assert!(attempt(&mut t, now(0), source, "a@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
+    exhaust(&mut t, now(0), source);
+    let held = hold(&mut t, source, "a@example.org", 0..300);
+    assert_eq!(held.len(), usize::try_from(GUESSES_PER_PLACE_MAX).unwrap());
+}
+
+#[test]
+fn forgiving_an_address_forgives_the_known_places_in_its_network() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    assert!(attempt(&mut t, now(0), source, "a@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
+    for n in 0..9 {
+        guess(&mut t, now(0), source, "a@example.org", &format!("old {n}"));
+    }
+    let delay = |t: &mut Throttle| match ask(t, now(0), source, "a@example.org", "new") {
+        LoginGate::Pass { delay_ms, reservation, .. } => {
+            t.login_decided(now(0), reservation.unwrap(), LoginOutcome::Unavailable);
+            delay_ms
+        }
+        LoginGate::TooMany(because) => panic!("{because:?}"),
+    };
+    assert!(delay(&mut t) > 0);
+    t.forgive(source);
+    assert_eq!(delay(&mut t), 0);
+}
