@@ -3,48 +3,9 @@
 //! A table with one entry per connection, so its size is bounded by the ceiling on connections. Who is idle
 //! and who may be turned out is asked of the caller: the connections know it better than a copy would.
 
-use crate::types::{Moment, SessionId};
+use crate::types::{Moment, Prefix, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// The part of an address that one party holds. Ordered, so that it can be a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Prefix {
-    version: Version,
-    bits: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Version {
-    Four,
-    Six,
-}
-
-impl Prefix {
-    /// The host: an IPv4 address, or an IPv6 /64 (what one subscriber line is given at the least).
-    #[must_use]
-    pub fn host(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self { version: Version::Four, bits: u64::from(v4.to_bits()) },
-            IpAddr::V6(v6) => Self { version: Version::Six, bits: upper_half(v6.to_bits()) },
-        }
-    }
-
-    /// The network: an IPv4 /24, or an IPv6 /56.
-    #[must_use]
-    pub fn net(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self { version: Version::Four, bits: u64::from(v4.to_bits() & 0xffff_ff00) },
-            IpAddr::V6(v6) => {
-                Self { version: Version::Six, bits: upper_half(v6.to_bits()) & 0xffff_ffff_ffff_ff00 }
-            }
-        }
-    }
-}
-
-fn upper_half(bits: u128) -> u64 {
-    u64::try_from(bits >> 64).unwrap_or(u64::MAX)
-}
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
-use crate::policy::admission::{Admitted, Prefix};
+use crate::policy::admission::Admitted;
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
 use crate::telemetry::probing::mail_offence;
-use crate::types::{Enhanced, Moment, Reply, SessionId};
+use crate::types::{Enhanced, Moment, Prefix, Reply, SessionId};
 use mio::Interest;
 use mio::net::TcpStream;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ impl Loop {
                     self.note(peer, Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" });
                     return None;
                 }
-                return Some(Pace { greeting_ms: pace.banner_ms, refusal_ms: pace.reply_ms });
+                return Some(pace.of_session());
             }
             ConnectVerdict::Denied(because) => {
                 (because, Reply::new(554, Enhanced(5, 7, 1), "No service for your address"))
@@ -313,8 +313,7 @@ impl Loop {
             }
             if let Some(offence) = mail_offence(&note) {
                 self.throttle.mail_offence(self.now, peer.address, offence);
-                let pace = self.throttle.pace(self.now, peer.address);
-                let pace = Pace { greeting_ms: pace.banner_ms, refusal_ms: pace.reply_ms };
+                let pace = self.throttle.pace(self.now, peer.address).of_session();
                 self.note(peer, note);
                 // What the session does with it is nothing but to be slower.
                 if let Some(key) = self.by_session.get(&peer.session) {

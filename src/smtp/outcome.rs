@@ -98,13 +98,51 @@ fn unavailable() -> Reply {
     Reply::new(451, Enhanced(4, 3, 0), "Local error, try again later")
 }
 
+/// Why a recipient is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecipientReason {
+    /// An alias of which no member is left.
+    AliasWithoutLivingMember,
+    /// An alias with aliases inside aliases beyond the ceiling.
+    AliasTooDeep,
+    /// An alias with more members than one recipient may lead to.
+    AliasTooMany,
+    /// An account that takes no mail for now.
+    SuspendedAccount,
+    /// Nobody of that name at a domain of ours.
+    NoSuchAddress,
+    /// Not a domain of ours.
+    NotOurDomain,
+    /// The directory cannot be asked.
+    DirectoryUnavailable,
+    /// More recipients than one message may have.
+    TooManyRecipients,
+}
+
+impl RecipientReason {
+    /// The word in log lines and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AliasWithoutLivingMember => "alias-without-living-member",
+            Self::AliasTooDeep => "alias-too-deep",
+            Self::AliasTooMany => "alias-too-many",
+            Self::SuspendedAccount => "suspended-account",
+            Self::NoSuchAddress => "no-such-address",
+            Self::NotOurDomain => "not-our-domain",
+            Self::DirectoryUnavailable => "directory-unavailable",
+            Self::TooManyRecipients => "too-many-recipients",
+        }
+    }
+}
+
 /// A recipient that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientRefusal {
     /// The reply.
     pub reply: Reply,
-    /// The word in log lines and counters.
-    pub name: &'static str,
+    /// Why.
+    pub reason: RecipientReason,
 }
 
 /// What a recipient lookup means for RCPT: the accounts that get a copy, or a refusal.
@@ -115,23 +153,27 @@ pub fn recipient(
     lookup: RecipientLookup,
     listener: Listener,
 ) -> Result<Vec<crate::types::AccountId>, RecipientRefusal> {
-    let refuse = |reply, name| Err(RecipientRefusal { reply, name });
+    let refuse = |reply, reason| Err(RecipientRefusal { reply, reason });
     let alias_out_of_order =
         || Reply::new(451, Enhanced(4, 3, 5), "The alias leads to nobody now, try again later");
     match lookup {
         RecipientLookup::Account(id) | RecipientLookup::CatchAll(id) => Ok(vec![id]),
         RecipientLookup::Alias(Expansion::Members(ids)) => Ok(ids),
         RecipientLookup::Alias(Expansion::NoLivingMember) => {
-            refuse(alias_out_of_order(), "alias-without-living-member")
+            refuse(alias_out_of_order(), RecipientReason::AliasWithoutLivingMember)
         }
-        RecipientLookup::Alias(Expansion::TooDeep) => refuse(alias_out_of_order(), "alias-too-deep"),
-        RecipientLookup::Alias(Expansion::TooMany) => refuse(alias_out_of_order(), "alias-too-many"),
+        RecipientLookup::Alias(Expansion::TooDeep) => {
+            refuse(alias_out_of_order(), RecipientReason::AliasTooDeep)
+        }
+        RecipientLookup::Alias(Expansion::TooMany) => {
+            refuse(alias_out_of_order(), RecipientReason::AliasTooMany)
+        }
         RecipientLookup::SuspendedAccount(_) => refuse(
             Reply::new(450, Enhanced(4, 2, 1), "Mailbox takes no mail for now, try again later"),
-            "suspended-account",
+            RecipientReason::SuspendedAccount,
         ),
         RecipientLookup::NoSuchAddress => {
-            refuse(Reply::new(550, Enhanced(5, 1, 1), "No such address here"), "no-such-address")
+            refuse(Reply::new(550, Enhanced(5, 1, 1), "No such address here"), RecipientReason::NoSuchAddress)
         }
         RecipientLookup::NotOurDomain => refuse(
             Reply::new(
@@ -144,9 +186,9 @@ pub fn recipient(
                     }
                 },
             ),
-            "not-our-domain",
+            RecipientReason::NotOurDomain,
         ),
-        RecipientLookup::Unavailable => refuse(unavailable(), "directory-unavailable"),
+        RecipientLookup::Unavailable => refuse(unavailable(), RecipientReason::DirectoryUnavailable),
     }
 }
 
@@ -155,7 +197,7 @@ pub fn recipient(
 pub fn too_many_recipients() -> RecipientRefusal {
     RecipientRefusal {
         reply: Reply::new(452, Enhanced(4, 5, 3), "Too many recipients"),
-        name: "too-many-recipients",
+        reason: RecipientReason::TooManyRecipients,
     }
 }
 

@@ -2,34 +2,8 @@
 
 use super::line::Line;
 use crate::limits::{LOG_MINUTE_MS, LOG_WORST_ADDRESSES, LOG_WORST_LINES_PER_MINUTE};
-use crate::types::Moment;
+use crate::types::{Moment, Prefix};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
-
-/// Who is held responsible: an IPv4 address or an IPv6 /64. Printed as a ban tool reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Source(IpAddr);
-
-impl Source {
-    /// The source an address belongs to.
-    #[must_use]
-    pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(v4) => IpAddr::V4(v4),
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        })
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/64"),
-        }
-    }
-}
 
 /// The budget of one class.
 #[derive(Debug)]
@@ -41,7 +15,7 @@ pub struct Budget {
     spent: usize,
     lines: u64,
     octets: u64,
-    worst: BTreeMap<Source, u64>,
+    worst: BTreeMap<Prefix, u64>,
 }
 
 impl Budget {
@@ -53,7 +27,7 @@ impl Budget {
 
     /// Whether a line of so many octets (line feed included) may be written. If not, it is counted. Call
     /// [`Budget::turn`] first.
-    pub fn admit(&mut self, now: Moment, octets: usize, source: Option<Source>) -> bool {
+    pub fn admit(&mut self, now: Moment, octets: usize, source: Option<Prefix>) -> bool {
         self.began.get_or_insert(now);
         let spent = self.spent.saturating_add(octets);
         if spent <= self.octets_per_minute {
@@ -70,7 +44,7 @@ impl Budget {
 
     /// Counts for one source in a table of fixed size (Misra and Gries): when it is full, everybody loses
     /// one. A count is never too high, and who wrote more than its share stays, however many others come.
-    fn blame(&mut self, source: Source) {
+    fn blame(&mut self, source: Prefix) {
         if self.worst.contains_key(&source) || self.worst.len() < LOG_WORST_ADDRESSES {
             let count = self.worst.entry(source).or_default();
             *count = count.saturating_add(1);
@@ -105,7 +79,7 @@ impl Budget {
             return Vec::new();
         }
         let sum = Line::new("suppressed").field("class", class).field("lines", lines).field("octets", octets);
-        let mut worst: Vec<(u64, Source)> =
+        let mut worst: Vec<(u64, Prefix)> =
             worst.into_iter().map(|(source, count)| (count, source)).collect();
         worst.sort_unstable_by_key(|(count, source)| (std::cmp::Reverse(*count), *source));
         let worst = worst.into_iter().take(LOG_WORST_LINES_PER_MINUTE).map(|(count, source)| {
@@ -120,8 +94,8 @@ mod tests {
     use super::*;
     use crate::types::Chance;
 
-    fn source(text: &str) -> Option<Source> {
-        Some(Source::of(text.parse().unwrap()))
+    fn source(text: &str) -> Option<Prefix> {
+        Some(Prefix::host(text.parse().unwrap()))
     }
 
     fn texts(lines: Vec<Line>) -> Vec<String> {
@@ -173,7 +147,7 @@ mod tests {
                 real += 1;
             }
             let v4 = std::net::Ipv4Addr::from_bits(u32::try_from(chance.u64() >> 32).unwrap());
-            budget.admit(Moment(0), 1, Some(Source::of(v4.into())));
+            budget.admit(Moment(0), 1, Some(Prefix::host(v4.into())));
             assert!(budget.worst.len() <= LOG_WORST_ADDRESSES);
         }
         let lines = texts(budget.close());

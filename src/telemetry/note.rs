@@ -3,6 +3,7 @@
 use crate::auth::verdict::{LoginVerdict, Refusal, ThrottleRule};
 use crate::contract::{Cause, PeerFacts};
 use crate::smtp::offence::Offence;
+use crate::smtp::outcome::RecipientReason;
 use crate::types::MailId;
 
 /// Something worth counting that a session saw. Who the peer is ([`PeerFacts`]) is added by whoever renders it.
@@ -32,8 +33,8 @@ pub enum Note {
     RecipientRefused {
         /// The recipient as written; escaped when rendered.
         recipient: String,
-        /// Which outcome of the lookup.
-        reason: &'static str,
+        /// Why.
+        reason: RecipientReason,
         /// The reply code.
         code: u16,
     },

@@ -3,16 +3,22 @@
 use super::note::Note;
 use crate::auth::throttle::MailOffence;
 use crate::smtp::offence::Offence;
+use crate::smtp::outcome::RecipientReason;
 
 /// What a note of a session on port 25 is for the mail book. Every reason of a refused recipient and every offence that is
 /// not named here is one that mail servers come to, too.
 #[must_use]
 pub fn mail_offence(note: &Note) -> Option<MailOffence> {
     match note {
-        Note::RecipientRefused { reason, .. } => match *reason {
-            "no-such-address" => Some(MailOffence::UnknownRecipient),
-            "not-our-domain" => Some(MailOffence::RelayAttempt),
-            _ => None,
+        Note::RecipientRefused { reason, .. } => match reason {
+            RecipientReason::NoSuchAddress => Some(MailOffence::UnknownRecipient),
+            RecipientReason::NotOurDomain => Some(MailOffence::RelayAttempt),
+            RecipientReason::AliasWithoutLivingMember
+            | RecipientReason::AliasTooDeep
+            | RecipientReason::AliasTooMany
+            | RecipientReason::SuspendedAccount
+            | RecipientReason::DirectoryUnavailable
+            | RecipientReason::TooManyRecipients => None,
         },
         Note::Offence(offence) => match offence {
             Offence::OtherProtocol => Some(MailOffence::OtherProtocol),
@@ -64,7 +70,7 @@ mod tests {
         let refusal = outcome::recipient(lookup, Listener::Smtp).unwrap_err();
         mail_offence(&Note::RecipientRefused {
             recipient: "<a@b.example>".into(),
-            reason: refusal.name,
+            reason: refusal.reason,
             code: refusal.reply.code,
         })
     }

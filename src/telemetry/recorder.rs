@@ -1,12 +1,12 @@
 //! From a note to a counter and a line.
 
-use super::budget::{Budget, Source};
+use super::budget::Budget;
 use super::line::Line;
 use super::note::{Note, Noted, login_reason};
 use crate::auth::verdict::{LoginVerdict, Unavailability};
 use crate::contract::{Cause, PeerFacts};
 use crate::limits::{LOG_CLASS_OCTETS_PER_MINUTE, LOG_HOSTILE_OCTETS_PER_MINUTE, LOG_LOGIN_CHARS_MAX};
-use crate::types::{Moment, Now};
+use crate::types::{Moment, Now, Prefix};
 use log::Level;
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ impl Recorder {
         *count = count.saturating_add(1);
         match told {
             Some((class, level, line)) => {
-                self.spend(now, class, level, line, Some(Source::of(noted.peer.address)))
+                self.spend(now, class, level, line, Some(Prefix::host(noted.peer.address)))
             }
             None => self.rollups(now),
         }
@@ -105,7 +105,7 @@ impl Recorder {
         class: Class,
         level: Level,
         line: Line,
-        source: Option<Source>,
+        source: Option<Prefix>,
     ) -> Vec<(Level, String)> {
         let mut lines = self.rollups(now);
         let budget = match class {
@@ -159,9 +159,9 @@ fn tell(noted: &Noted) -> (Counter, Told) {
         Note::RecipientRefused { recipient, reason, code } => {
             let line = about("recipient-refused", peer)
                 .peer_text("recipient", recipient, LOG_LOGIN_CHARS_MAX)
-                .field("reason", reason)
+                .field("reason", reason.name())
                 .field("reply", code);
-            (("recipient-refused", reason), Some((Class::Hostile, Level::Info, line)))
+            (("recipient-refused", reason.name()), Some((Class::Hostile, Level::Info, line)))
         }
         Note::MessageRefused { reason, code } => {
             let line = about("message-refused", peer).field("reason", reason).field("reply", code);

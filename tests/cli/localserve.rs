@@ -1,89 +1,50 @@
 //! `localserve` from start to stop, more than once on the same directory.
 
+use crate::running::Server;
 use crate::world::{PASSWORD, World, binary, files};
-use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, ChildStdout, Stdio};
 
-struct Server {
-    child: Child,
-    /// Kept open, so that the server never finds its output closed.
-    _out: BufReader<ChildStdout>,
-    text: String,
-    port: u16,
-}
-
-impl Server {
-    /// Starts one on a port of its own and waits until it is ready.
-    fn start(world: &World) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let listeners = format!(
+/// A server with the doors for mail from strangers and for submission, on one port of two addresses.
+fn start(world: &World) -> Server {
+    Server::start(world, |port| {
+        format!(
             "listener=[{{kind=\"smtp\",address=\"127.0.0.1:{port}\"}},\
              {{kind=\"submission\",address=\"127.0.0.2:{port}\"}}]"
-        );
-        let mut command = binary();
-        command.args(["localserve", "--set", &listeners, "--dir"]).arg(world.dir());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut text = String::new();
-        while !text.contains("Ctrl-C") && !text.contains("was removed") {
-            assert_ne!(out.read_line(&mut text).unwrap(), 0, "it ended: {text}");
-        }
-        Self { child, _out: out, text, port }
-    }
-
-    fn stop(mut self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-    }
-
-    /// The word behind a name in the text it printed.
-    fn shown(&self, name: &str) -> &str {
-        let line = self.text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
-        line.trim_start().strip_prefix(name).unwrap().trim()
-    }
-
-    /// Delivers a mail to me@localhost.
-    fn deliver(&self) {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut say = |text: &str, code: &str| {
-            reader.get_mut().write_all(text.as_bytes()).unwrap();
-            let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
-            assert!(line.starts_with(code), "{text:?}: {line:?}");
-        };
-        say("", "220 ");
-        say("HELO client.example\r\n", "250 ");
-        say("MAIL FROM:<you@example.org>\r\n", "250 ");
-        say("RCPT TO:<me@localhost>\r\n", "250 ");
-        say("DATA\r\n", "354 ");
-        say("Subject: Hello\r\n\r\nIt works.\r\n.\r\n", "250 ");
-        say("QUIT\r\n", "221 ");
-    }
+        )
+    })
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // After a failed assertion nothing is left running; the children of the parent end with it.
-        let _ = self.child.kill();
-    }
+/// Delivers a mail to me@localhost.
+fn deliver(server: &Server) {
+    let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut say = |text: &str, code: &str| {
+        reader.get_mut().write_all(text.as_bytes()).unwrap();
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert!(line.starts_with(code), "{text:?}: {line:?}");
+    };
+    say("", "220 ");
+    say("HELO client.example\r\n", "250 ");
+    say("MAIL FROM:<you@example.org>\r\n", "250 ");
+    say("RCPT TO:<me@localhost>\r\n", "250 ");
+    say("DATA\r\n", "354 ");
+    say("Subject: Hello\r\n\r\nIt works.\r\n.\r\n", "250 ");
+    say("QUIT\r\n", "221 ");
 }
 
 #[test]
 fn a_first_start_makes_all_that_is_needed_and_mail_is_read_back_before_and_after_the_end() {
     let world = World::new();
-    let server = Server::start(&world);
+    let server = start(&world);
     assert_eq!(server.shown("account"), "me@localhost");
     for name in ["localserve-password", "tls/key.pem"] {
         let mode = std::fs::metadata(world.dir().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    server.deliver();
+    deliver(&server);
     let running = world.run("mail show me@localhost 1");
     assert!(running.text().ends_with("Subject: Hello\r\n\r\nIt works.\r\n"), "{running:?}");
     let listed = world.run("mail list me@localhost --json").json();
@@ -110,7 +71,7 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
 #[test]
 fn many_commands_at_once_all_get_their_turn() {
     let world = World::new();
-    let server = Server::start(&world);
+    let server = start(&world);
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..30)
             .map(|number| {
@@ -129,22 +90,22 @@ fn many_commands_at_once_all_get_their_turn() {
 #[test]
 fn a_further_start_keeps_password_certificate_and_changes() {
     let world = World::new();
-    let server = Server::start(&world);
+    let server = start(&world);
     let password = server.shown("password").to_owned();
     assert!(server.text.contains(&format!("--user 'me@localhost:{password}'")), "{}", server.text);
     world.run("domain add example.org").silent();
     server.stop();
     let tls = files(&world.dir().join("tls"));
-    let server = Server::start(&world);
+    let server = start(&world);
     assert_eq!(server.shown("password"), password);
     assert_eq!(files(&world.dir().join("tls")), tls);
     world.run_with("account passwd me@localhost --password-stdin", PASSWORD.as_bytes()).silent();
     server.stop();
-    let server = Server::start(&world);
+    let server = start(&world);
     assert!(!server.text.contains(&password), "{}", server.text);
     world.run("account remove me@localhost");
     server.stop();
-    let server = Server::start(&world);
+    let server = start(&world);
     assert!(server.text.contains("me@localhost was removed"), "{}", server.text);
     assert_eq!(world.run("account list --json").text(), "[]\n");
     assert_eq!(world.run("domain list --json").json().as_array().unwrap().len(), 2);
@@ -154,7 +115,7 @@ fn a_further_start_keeps_password_certificate_and_changes() {
 #[test]
 fn changes_made_while_it_runs_are_there_when_it_does_not() {
     let world = World::new();
-    let server = Server::start(&world);
+    let server = start(&world);
     world.run("domain add example.org").silent();
     world.run("account add ann@example.org");
     world.run("alias add info@example.org --to ann@example.org").silent();
@@ -187,7 +148,7 @@ fn probe(port: u16, count: usize) {
 #[test]
 fn what_the_throttle_holds_against_an_address_is_explained_and_forgiven() {
     let world = World::new();
-    let server = Server::start(&world);
+    let server = start(&world);
     probe(server.port, 4);
     let run = world.run("auth explain 127.0.0.1");
     // What has drained meanwhile is not counted as a whole point.

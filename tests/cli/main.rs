@@ -14,5 +14,6 @@ mod localserve;
 mod mail;
 mod password;
 mod report;
+mod running;
 mod server;
 mod world;

@@ -1,6 +1,7 @@
 //! `auth report` after logins that really failed and succeeded.
 
-use crate::world::{World, binary};
+use crate::running::Server;
+use crate::world::World;
 use gatepost::auth::report::{Attempt, Ledger, names::KeptName};
 use gatepost::auth::verdict::{LoginVerdict, Refusal};
 use gatepost::limits::DAY_SECONDS;
@@ -11,58 +12,20 @@ use gatepost::types::{Moment, Now, SessionId, UnixTime};
 use lettre::SmtpTransport;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{Tls, TlsParameters};
-use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-struct Server {
-    child: Child,
-    /// Kept open, so that the server never finds its output closed.
-    _out: BufReader<ChildStdout>,
-    password: String,
-    port: u16,
+fn start(world: &World) -> Server {
+    Server::start(world, |port| format!("listener=[{{kind=\"submissions\",address=\"127.0.0.1:{port}\"}}]"))
 }
 
-impl Server {
-    fn start(world: &World) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let listeners = format!("listener=[{{kind=\"submissions\",address=\"127.0.0.1:{port}\"}}]");
-        let mut command = binary();
-        command.args(["localserve", "--set", &listeners, "--dir"]).arg(world.dir());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut text = String::new();
-        while !text.contains("Ctrl-C") {
-            assert_ne!(out.read_line(&mut text).unwrap(), 0, "it ended: {text}");
-        }
-        let word = |line: &str| line.trim().strip_prefix("password").map(|rest| rest.trim().to_owned());
-        let password = text.lines().find_map(word).unwrap();
-        Self { child, _out: out, password, port }
-    }
-
-    /// Whether this login succeeds.
-    fn login(&self, name: &str, password: &str) -> bool {
-        let trust = TlsParameters::builder("localhost".to_owned());
-        let trust = trust.dangerous_accept_invalid_certs(true).build().unwrap();
-        let client = SmtpTransport::builder_dangerous("127.0.0.1").port(self.port).tls(Tls::Wrapper(trust));
-        let client = client.authentication(vec![Mechanism::Plain]);
-        let client = client.credentials(Credentials::new(name.to_owned(), password.to_owned())).build();
-        client.test_connection().unwrap_or(false)
-    }
-
-    fn stop(mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
+/// Whether this login succeeds.
+fn login(server: &Server, name: &str, password: &str) -> bool {
+    let trust = TlsParameters::builder("localhost".to_owned());
+    let trust = trust.dangerous_accept_invalid_certs(true).build().unwrap();
+    let client = SmtpTransport::builder_dangerous("127.0.0.1").port(server.port).tls(Tls::Wrapper(trust));
+    let client = client.authentication(vec![Mechanism::Plain]);
+    let client = client.credentials(Credentials::new(name.to_owned(), password.to_owned())).build();
+    client.test_connection().unwrap_or(false)
 }
 
 /// A refused login ten days ago.
@@ -81,13 +44,13 @@ fn put_an_earlier_day(world: &World) {
 #[test]
 fn logins_are_in_the_report_while_the_server_runs_and_after_it_stopped() {
     let world = World::new();
-    Server::start(&world).stop();
+    start(&world).stop();
     put_an_earlier_day(&world);
-    let server = Server::start(&world);
-    assert!(!server.login("me@localhost", "wrong"));
-    assert!(!server.login("Secret7@localhost", "wrong"));
-    assert!(!server.login("info@elsewhere.example", "wrong"));
-    assert!(server.login("me@localhost", &server.password));
+    let server = start(&world);
+    assert!(!login(&server, "me@localhost", "wrong"));
+    assert!(!login(&server, "Secret7@localhost", "wrong"));
+    assert!(!login(&server, "info@elsewhere.example", "wrong"));
+    assert!(login(&server, "me@localhost", server.shown("password")));
     let report = world.run("auth report --json").json();
     let text = world.run("auth report");
     server.stop();

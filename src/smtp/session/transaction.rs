@@ -172,8 +172,8 @@ impl Core {
         refusal: RecipientRefusal,
         ctx: &mut Ctx<'_>,
     ) -> Phase {
-        let RecipientRefusal { reply, name } = refusal;
-        ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason: name, code: reply.code });
+        let RecipientRefusal { reply, reason } = refusal;
+        ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason, code: reply.code });
         ctx.say(reply);
         envelope.refused = true;
         self.refused_recipient(Phase::Envelope(client, envelope), ctx)
@@ -188,9 +188,9 @@ impl Core {
         path: &ForwardPath,
         ctx: &mut Ctx<'_>,
     ) -> Phase {
-        let RecipientRefusal { reply, name } = outcome::too_many_recipients();
+        let RecipientRefusal { reply, reason } = outcome::too_many_recipients();
         if self.count_surplus_recipient() {
-            ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason: name, code: reply.code });
+            ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason, code: reply.code });
         }
         ctx.say(reply);
         envelope.refused = true;
