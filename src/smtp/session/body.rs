@@ -50,6 +50,13 @@ impl Passing {
             ctx.out.push(Action::Forget);
         }
     }
+
+    /// A lone CR or LF outranks every other reason: whether the size or the line end is seen first depends on
+    /// how the octets were cut into pieces, and the reply must not.
+    fn refuse_line_end(&mut self, ctx: &mut Ctx<'_>) {
+        self.refuse(MessageRefusal::LoneLineEnd, ctx);
+        self.refused = Some(MessageRefusal::LoneLineEnd);
+    }
 }
 
 /// A body that ends at CRLF . CRLF.
@@ -105,7 +112,7 @@ impl Core {
         if body.cutter.is_clean() {
             body.passing.piece(piece, self.settings.message_octets_max, ctx);
         } else {
-            body.passing.refuse(MessageRefusal::LoneLineEnd, ctx);
+            body.passing.refuse_line_end(ctx);
         }
         let next = match cut {
             DotCut::More => Phase::Data(client, envelope, body),
@@ -173,7 +180,7 @@ impl Core {
             return Phase::Chunks(client, envelope, body);
         }
         if !body.ends.are_clean() {
-            body.passing.refuse(MessageRefusal::LoneLineEnd, ctx);
+            body.passing.refuse_line_end(ctx);
         }
         self.end_of_message(client, envelope, body.passing, ctx)
     }
