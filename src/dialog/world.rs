@@ -2,7 +2,7 @@
 
 use super::{Dialog, Entry, Given, Kind, WorldFact};
 use crate::auth::lookup::{self, LoginLookup};
-use crate::auth::verdict::{LoginVerdict, Refusal, Unavailability};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::{Answer, CommitAnswer, Question, RoomAnswer};
 use crate::directory::{Account, Alias, Change, Directory, DomainEntry, Target};
 use crate::policy::{recipient, sender};
@@ -110,7 +110,9 @@ impl World {
     fn verdict(&self, login: &[u8], password: &[u8], authorize_as: Option<&[u8]>) -> LoginVerdict {
         let right = |expected: &str| expected.as_bytes() == password && same_identity(login, authorize_as);
         match lookup::look_up(self.directory.as_ref(), login) {
-            LoginLookup::Account(id, expected) if right(&expected) => LoginVerdict::Accepted(id),
+            LoginLookup::Account(id, expected) if right(&expected) => {
+                LoginVerdict::Accepted(id, ProvenBy::MainPassword)
+            }
             LoginLookup::DisabledAccount(id, expected) if right(&expected) => LoginVerdict::Disabled(id),
             LoginLookup::Account(..) | LoginLookup::DisabledAccount(..)
                 if !same_identity(login, authorize_as) =>
@@ -121,6 +123,7 @@ impl World {
             LoginLookup::DisabledAccount(..) => {
                 LoginVerdict::Refused(Refusal::WrongPasswordOfDisabledAccount)
             }
+            LoginLookup::MainPasswordForbidden(_) => LoginVerdict::Refused(Refusal::MainPasswordForbidden),
             LoginLookup::AccountWithoutPassword(_) => LoginVerdict::Refused(Refusal::NoPassword),
             LoginLookup::Alias => LoginVerdict::Refused(Refusal::Alias),
             LoginLookup::CatchAll => LoginVerdict::Refused(Refusal::CatchAll),
@@ -165,6 +168,7 @@ fn changes(directory: &Directory, fact: &WorldFact) -> Result<Vec<Change>, Strin
                 addresses,
                 password: fact.password.clone(),
                 state: fact.state,
+                app_passwords: Default::default(),
             })]
         }
         WorldFact::Alias(address, members) => {

@@ -180,6 +180,7 @@ fn directory() -> Result<Directory, String> {
             addresses: vec![address(name)?],
             password,
             state,
+            app_passwords: Default::default(),
         }))
     };
     let alias = Alias { address: address("sales@example.org")?, members: vec![address("me@example.org")?] };

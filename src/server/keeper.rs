@@ -382,7 +382,8 @@ fn removed_account(change: &Change) -> Option<AccountId> {
         | Change::RemoveDomain(_)
         | Change::PutAccount(_)
         | Change::PutAlias(_)
-        | Change::RemoveAlias(_) => None,
+        | Change::RemoveAlias(_)
+        | Change::PutHistory(..) => None,
     }
 }
 

@@ -140,7 +140,7 @@ impl Loop {
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
-        let control = ControlServer::bind(&config.data_dir, registry, CONTROL)?;
+        let control = ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key)?;
         let doors = open_doors(sockets, &config, registry)?;
         let now = clock.now();
         let settings = Settings {

@@ -74,7 +74,7 @@ pub enum Note {
 #[must_use]
 pub fn login_reason(verdict: LoginVerdict) -> &'static str {
     match verdict {
-        LoginVerdict::Accepted(_) => "ok",
+        LoginVerdict::Accepted(..) => "ok",
         LoginVerdict::Refused(refusal) => Refusal::name(refusal),
         LoginVerdict::Disabled(_) => "disabled",
         LoginVerdict::Unavailable(why) => why.name(),

@@ -3,7 +3,7 @@
 use super::budget::{Budget, Source};
 use super::line::Line;
 use super::note::{Note, Noted, login_reason};
-use crate::auth::verdict::{LoginVerdict, Unavailability};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Unavailability};
 use crate::contract::{Cause, PeerFacts};
 use crate::limits::{LOG_CLASS_OCTETS_PER_MINUTE, LOG_HOSTILE_OCTETS_PER_MINUTE, LOG_LOGIN_CHARS_MAX};
 use crate::types::{Moment, Now};
@@ -195,7 +195,12 @@ fn tell_login(
     };
     let failed = || line("auth-failed").field("reason", reason).field("reply", verdict.reply().code);
     let told = match verdict {
-        LoginVerdict::Accepted(_) => (Class::Success, Level::Info, line("auth-succeeded")),
+        LoginVerdict::Accepted(_, ProvenBy::MainPassword) => {
+            (Class::Success, Level::Info, line("auth-succeeded"))
+        }
+        LoginVerdict::Accepted(_, ProvenBy::AppPassword(id)) => {
+            (Class::Success, Level::Info, line("auth-succeeded").field("app-password", id))
+        }
         LoginVerdict::Refused(_) => (Class::Hostile, Level::Info, failed()),
         // Only the owner can come here.
         LoginVerdict::Disabled(_) => (Class::Success, Level::Info, failed()),
@@ -272,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_login_that_succeeds_is_never_called_failed() {
-        let line = one_line(login(LoginVerdict::Accepted(AccountId(1))));
+        let line = one_line(login(LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)));
         assert!(line.starts_with("event=auth-succeeded ") && !line.contains("reply="), "{line}");
     }
 
@@ -328,7 +333,7 @@ mod tests {
             octets += lines.iter().map(|(_, line)| line.len() + 1).sum::<usize>();
         }
         assert!(octets <= LOG_HOSTILE_OCTETS_PER_MINUTE, "{octets}");
-        let good = noted("198.51.100.1", login(LoginVerdict::Accepted(AccountId(1))));
+        let good = noted("198.51.100.1", login(LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)));
         assert_eq!(recorder.judge(Moment(2), &good).len(), 1);
         assert_eq!(
             recorder.counters().find(|(name, _)| *name == ("login", "wrong-password")).unwrap().1,

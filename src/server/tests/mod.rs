@@ -73,6 +73,7 @@ pub(super) fn furnished() -> MemoryStore {
         addresses: vec![address("me@example.org")],
         password: Some(password.to_string()),
         state: AccountState::Active,
+        app_passwords: Default::default(),
     };
     let info = Alias { address: address("info@example.org"), members: vec![address("me@example.org")] };
     let domain = DomainEntry { name: Domain::parse("example.org").unwrap(), catch_all: None };
