@@ -380,6 +380,10 @@ const _: () =
     assert!(CREDENTIAL_GROUPS * 20 >= 128 && CREDENTIAL_GROUPS <= 8, "one draw of chance has 8 groups");
 /// How far the time of a last login or last use may be behind: a busy mail program costs one write in this time.
 pub const HISTORY_STEP_SECONDS: u64 = 3_600;
+/// Notices of new places that one account gets in [`NEW_PLACE_NOTICES_SECONDS`].
+pub const NEW_PLACE_NOTICES_PER_DAY_MAX: usize = 5;
+/// The time that ceiling is for.
+pub const NEW_PLACE_NOTICES_SECONDS: u64 = 86_400;
 /// Addresses of one account.
 pub const ADDRESSES_PER_ACCOUNT_MAX: usize = 100;
 /// Aliases.

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the socket is a file")]
 
 use super::control_client::{Busy, Client, Show};
+use super::logins::forget_logins;
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
 use crate::auth::credential;
@@ -377,6 +378,7 @@ impl ControlServer {
         let response = match result {
             Ok(()) => {
                 for change in &changes {
+                    forget_logins(office.throttle, office.directory, change);
                     office.directory.apply(change);
                 }
                 log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
