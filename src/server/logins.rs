@@ -17,6 +17,7 @@ use crate::limits::{NEW_PLACE_NOTICES_PER_DAY_MAX, NEW_PLACE_NOTICES_SECONDS};
 use crate::mail::notice::{NewPlace, new_place};
 use crate::mail::trace;
 use crate::telemetry::line::Line;
+use crate::telemetry::note::Note;
 use crate::types::{AccountId, Address, MailId, ReversePath, SessionId};
 use std::net::IpAddr;
 
@@ -59,6 +60,17 @@ fn login_of(address: &Address) -> Vec<u8> {
 }
 
 impl Loop {
+    /// What the owner calls the application password that a login succeeded with, for the log.
+    pub(super) fn name_of_app_password(&self, note: &Note) -> String {
+        let Note::Login { verdict: LoginVerdict::Accepted(account, ProvenBy::AppPassword(id)), .. } = note
+        else {
+            return String::new();
+        };
+        let account = self.directory.account(*account);
+        let used = account.and_then(|account| account.app_passwords.get(*id));
+        used.map(|used| used.name.clone()).unwrap_or_default()
+    }
+
     /// Remembers a login that succeeded; others leave no record here.
     pub(super) fn remember_login(&mut self, peer: PeerFacts, mechanism: &str, verdict: LoginVerdict) {
         let (account, by) = match verdict {

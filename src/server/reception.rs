@@ -159,7 +159,8 @@ impl Loop {
         if let Note::TurnedAway { rule, enforced: true } = &note {
             self.ledger.turned_away(now, peer.address, rule.name());
         }
-        self.recorder.note(now, &Noted { peer, note });
+        let app_password = self.name_of_app_password(&note);
+        self.recorder.note(now, &Noted { peer, note, app_password });
     }
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {

@@ -88,4 +88,6 @@ pub struct Noted {
     pub peer: PeerFacts,
     /// The event.
     pub note: Note,
+    /// What its owner calls the application password of a login that succeeded; empty where there is none.
+    pub app_password: String,
 }
