@@ -7,6 +7,7 @@ Needs fail2ban-regex (Debian's package fail2ban). Every source is an address of 
 """
 
 import base64
+import datetime
 import os
 import re
 import smtplib
@@ -96,6 +97,17 @@ def matched(log, mode):
     return Counter(found), result
 
 
+def in_a_syslog_file(directory, text):
+    """The same lines as a syslog daemon keeps them, behind a line without a date as some programs leave one: it
+    must not make the filter take every line for one without."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    path = os.path.join(directory, "syslog")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("the second half of what another program said\n")
+        out.writelines(f"{now} mail gatepost[12]: {line}\n" for line in text.splitlines())
+    return path
+
+
 def secrets_in(text, password):
     """The forms in which a planted password is in a text: as it is, in hex, in base64 at any place."""
     forms = {"raw": password, "hex": password.encode().hex()}
@@ -121,6 +133,10 @@ def main():
         for mode, expected in (("normal", normal), ("aggressive", normal + more)):
             found, result = matched(log, mode)
             check(f"fail2ban in mode {mode} finds who it should, as often as it should", found == expected, f"{found} {expected} {result.stdout[-2000:]} {result.stderr[-500:]}\n{text}")
+        syslog = in_a_syslog_file(directory, text)
+        for mode, expected in (("normal", normal), ("aggressive", normal + more)):
+            found, result = matched(syslog, mode)
+            check(f"in a syslog file too, in mode {mode}, behind a line without a date", found == expected, f"{found} {expected} {result.stdout[-2000:]}")
         for password in (PASSWORD, own):
             check("no password is in the log, in no form", not secrets_in(text, password), secrets_in(text, password))
         printable = all(c == "\n" or (c.isprintable()) for c in text)
