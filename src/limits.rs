@@ -370,6 +370,20 @@ pub const MAIL_CONNECTIONS: [(u64, usize); 3] = [(80, 2), (50, 4), (20, 10)];
 pub const DOMAINS_MAX: usize = 1_000;
 /// Accounts.
 pub const ACCOUNTS_MAX: usize = 10_000;
+/// Application passwords of one account.
+pub const CREDENTIALS_PER_ACCOUNT_MAX: usize = 16;
+/// Characters of the name of an application password.
+pub const CREDENTIAL_NAME_CHARS_MAX: usize = 64;
+/// Groups of four characters in an application password, 20 bits each: more than 128 bits.
+pub const CREDENTIAL_GROUPS: usize = 7;
+const _: () =
+    assert!(CREDENTIAL_GROUPS * 20 >= 128 && CREDENTIAL_GROUPS <= 8, "one draw of chance has 8 groups");
+/// How far the time of a last login or last use may be behind: a busy mail program costs one write in this time.
+pub const HISTORY_STEP_SECONDS: u64 = 3_600;
+/// Notices of new places that one account gets in [`NEW_PLACE_NOTICES_SECONDS`].
+pub const NEW_PLACE_NOTICES_PER_DAY_MAX: usize = 5;
+/// The time that ceiling is for.
+pub const NEW_PLACE_NOTICES_SECONDS: u64 = 86_400;
 /// Addresses of one account.
 pub const ADDRESSES_PER_ACCOUNT_MAX: usize = 100;
 /// Aliases.

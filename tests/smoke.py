@@ -228,6 +228,41 @@ def changes_while_it_runs(server):
     check("accounts are listed", len(rows) == 2, rows)
 
 
+def application_passwords(server):
+    """One is made, used from two networks, listed, taken back; the second network is told to the owner."""
+    server.cli("account", "add", "app@example.org", "--password-stdin", stdin=b"a long enough secret\n")
+    made = json.loads(server.cli("account", "credential", "add", "app@example.org", "--name", "my phone", "--json"))[0]
+    check("seven groups of four", [len(group) for group in made["password"].split("-")] == [4] * 7, made)
+
+    def login(password, source):
+        address, context = ("127.0.0.1", server.base + 465), server.tls()
+        with smtplib.SMTP_SSL(*address, timeout=PATIENCE_SECONDS, context=context, source_address=(source, 0)) as client:
+            return refusal(lambda: client.login("app@example.org", password))
+
+    def listed():
+        return json.loads(server.cli("account", "credential", "list", "app@example.org", "--json"))
+
+    check("it was never used", listed()[0]["last_used"] is None)
+    check("an application password logs in", login(made["password"], "127.0.0.1") is None)
+    row = listed()[0]
+    check("its last use is listed", row["last_used"] is not None and row["last_used_from"] == "127.0.0.1", row)
+    check("the first login ever is no news", server.messages("app@example.org") == [])
+    check("it logs in from elsewhere", login(made["password"].replace("-", "").upper(), "127.0.1.1") is None)
+    wait_for("the notice", lambda: server.messages("app@example.org"))
+    notice = server.cli("mail", "show", "app@example.org", "1")
+    check("the notice says from where and with what", b"127.0.1.1" in notice and b"1 (my phone)" in notice, notice)
+    server.cli("account", "passwd", "app@example.org", "--app-passwords-only", "on")
+    check("a forbidden main password is 535", login("a long enough secret", "127.0.0.1") == 535)
+    server.cli("account", "passwd", "app@example.org", "--app-passwords-only", "off")
+    check("and is let in again", login("a long enough secret", "127.0.0.1") is None)
+    server.cli("account", "credential", "revoke", "app@example.org", "1")
+    check("one that was taken back is 535", login(made["password"], "127.0.0.1") == 535)
+    check("and is listed no more", listed() == [])
+    log = server.log_text()
+    check("the log says which was used", "app-password=1 app-password-name=" in log)
+    check("no application password is in the log", made["password"] not in log)
+
+
 def the_configuration_shown_is_one(server):
     """packaging/gatepost.toml is right but for the places, which are those of another machine."""
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "packaging", "gatepost.toml")
@@ -280,6 +315,7 @@ def main():
         mail_in_through_every_door(server)
         a_large_message(server)
         changes_while_it_runs(server)
+        application_passwords(server)
         the_configuration_shown_is_one(server)
         a_killed_server_comes_back(server)
         rows, password = server.messages("me@localhost"), server.password()

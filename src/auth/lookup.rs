@@ -1,5 +1,6 @@
 //! Whom a login name names. No `Option`, no error that stands for an answer: each outcome is a variant.
 
+use crate::directory::credential::MainPassword;
 use crate::directory::{AccountState, Directory, Target};
 use crate::limits::LOGIN_OCTETS_MAX;
 use crate::types::{AccountId, Address};
@@ -11,6 +12,8 @@ pub enum LoginLookup {
     Account(AccountId, String),
     /// An account whose logins are stopped, and the PHC string of its password hash.
     DisabledAccount(AccountId, String),
+    /// An account that only application passwords open, whatever its state.
+    MainPasswordForbidden(AccountId),
     /// An account that was never given a password.
     AccountWithoutPassword(AccountId),
     /// An alias (or a role address that leads to an account): never a login.
@@ -40,6 +43,9 @@ pub fn look_up(directory: Option<&Directory>, login: &[u8]) -> LoginLookup {
     match directory.target(&address) {
         Some(Target::Account(id)) => match directory.account(id) {
             Some(account) => match (&account.password, account.state) {
+                _ if account.app_passwords.main == MainPassword::Forbidden => {
+                    LoginLookup::MainPasswordForbidden(id)
+                }
                 (None, AccountState::Active | AccountState::Disabled | AccountState::Suspended) => {
                     LoginLookup::AccountWithoutPassword(id)
                 }
@@ -71,6 +77,7 @@ mod tests {
                 addresses: names.iter().map(|name| name.parse().unwrap()).collect(),
                 password: password.map(ToOwned::to_owned),
                 state,
+                app_passwords: Default::default(),
             })
         };
         let domain = |name: &str, catch_all| {

@@ -16,6 +16,7 @@
 )]
 
 mod common;
+pub mod credential;
 pub mod lookup;
 pub mod password;
 pub mod phc;

@@ -217,9 +217,15 @@ const GROUP_CHARS: usize = 4;
 /// A password nobody chose: `7k2m-x9qd-…`, 100 bits.
 #[must_use]
 pub fn generate(chance: &mut Chance) -> String {
+    generate_groups(chance, GROUPS)
+}
+
+/// So many groups of letters and digits, 20 bits each; 8 at the most.
+#[must_use]
+pub(super) fn generate_groups(chance: &mut Chance, groups: usize) -> String {
     let octets = chance.octets();
-    let mut out = String::with_capacity(GROUPS.saturating_mul(GROUP_CHARS.saturating_add(1)));
-    for (index, octet) in octets.iter().take(GROUPS.saturating_mul(GROUP_CHARS)).enumerate() {
+    let mut out = String::with_capacity(groups.saturating_mul(GROUP_CHARS.saturating_add(1)));
+    for (index, octet) in octets.iter().take(groups.saturating_mul(GROUP_CHARS)).enumerate() {
         if index > 0 && index.is_multiple_of(GROUP_CHARS) {
             out.push('-');
         }

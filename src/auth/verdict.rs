@@ -1,18 +1,28 @@
 //! What a login came to, and the one place that turns it into a reply.
 
+use crate::directory::credential::CredentialId;
 use crate::types::{AccountId, Enhanced, Reply};
 
 /// The outcome of one login. The reasons are for the administrator's eyes; a peer sees the reply alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginVerdict {
     /// Name and password are right.
-    Accepted(AccountId),
+    Accepted(AccountId, ProvenBy),
     /// They are not.
     Refused(Refusal),
     /// They are right, and the account's logins are stopped. Only its owner can learn this.
     Disabled(AccountId),
     /// They could not be checked.
     Unavailable(Unavailability),
+}
+
+/// Which secret proved who logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProvenBy {
+    /// The password of the account.
+    MainPassword,
+    /// This application password.
+    AppPassword(CredentialId),
 }
 
 /// Why a login was refused. All of these get the same reply, the same work and the same timing.
@@ -24,6 +34,8 @@ pub enum Refusal {
     WrongPasswordOfDisabledAccount,
     /// The account has no password.
     NoPassword,
+    /// Only an application password opens the account, and this was none of them.
+    MainPasswordForbidden,
     /// The name is an alias.
     Alias,
     /// The name is only taken by a catch-all.
@@ -94,6 +106,7 @@ impl Refusal {
             Self::WrongPassword => "wrong-password",
             Self::WrongPasswordOfDisabledAccount => "wrong-password-disabled-account",
             Self::NoPassword => "no-password",
+            Self::MainPasswordForbidden => "main-password-forbidden",
             Self::Alias => "alias",
             Self::CatchAll => "catch-all",
             Self::NoSuchAddress => "no-such-address",
@@ -125,11 +138,12 @@ impl LoginVerdict {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
-            Self::Accepted(_) => Reply::new(235, Enhanced(2, 7, 0), "Authentication succeeded"),
+            Self::Accepted(..) => Reply::new(235, Enhanced(2, 7, 0), "Authentication succeeded"),
             Self::Refused(
                 Refusal::WrongPassword
                 | Refusal::WrongPasswordOfDisabledAccount
                 | Refusal::NoPassword
+                | Refusal::MainPasswordForbidden
                 | Refusal::Alias
                 | Refusal::CatchAll
                 | Refusal::NoSuchAddress
@@ -161,10 +175,11 @@ impl LoginVerdict {
 mod tests {
     use super::*;
 
-    const REFUSALS: [Refusal; 12] = [
+    const REFUSALS: [Refusal; 13] = [
         Refusal::WrongPassword,
         Refusal::WrongPasswordOfDisabledAccount,
         Refusal::NoPassword,
+        Refusal::MainPasswordForbidden,
         Refusal::Alias,
         Refusal::CatchAll,
         Refusal::NoSuchAddress,
@@ -214,7 +229,10 @@ mod tests {
     #[test]
     fn the_owner_learns_that_it_worked_or_that_the_account_is_disabled() {
         let account = AccountId(1);
-        assert_eq!(wire(LoginVerdict::Accepted(account)), "235 2.7.0 Authentication succeeded\r\n");
+        assert_eq!(
+            wire(LoginVerdict::Accepted(account, ProvenBy::MainPassword)),
+            "235 2.7.0 Authentication succeeded\r\n"
+        );
         assert_eq!(wire(LoginVerdict::Disabled(account)), "525 5.7.13 User account disabled\r\n");
     }
 

@@ -3,16 +3,17 @@
 //!
 //! A machine of its own: attempts, the worker's answers and the time go in; jobs and verdicts come out.
 
+use super::credential;
 use super::lookup::{LoginLookup, look_up};
 use super::password::{PasswordHash, normalise};
 use super::queue::{FairQueue, Full};
 use super::throttle::{Because, LoginGate, LoginOutcome, QueueClass, Reservation, Throttle, Try};
-use super::verdict::{LoginVerdict, Refusal, Unavailability};
+use super::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::Ticket;
-use crate::directory::Directory;
+use crate::directory::{Account, AccountState, Directory, Target};
 use crate::limits::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, PASSWORD_OCTETS_MAX,
-    REFUSAL_MS_MIN, REFUSAL_TICK_MS,
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, LOGIN_OCTETS_MAX,
+    PASSWORD_OCTETS_MAX, REFUSAL_MS_MIN, REFUSAL_TICK_MS,
 };
 use crate::types::{Address, Chance, Moment, Now, Prefix, Secret, SessionId};
 use aws_lc_rs::hmac;
@@ -162,10 +163,13 @@ fn need(lookup: LoginLookup) -> Need {
         Err(_) => never(Refusal::NoPassword),
     };
     match lookup {
-        LoginLookup::Account(id, phc) => stored(&phc, LoginVerdict::Accepted(id), Refusal::WrongPassword),
+        LoginLookup::Account(id, phc) => {
+            stored(&phc, LoginVerdict::Accepted(id, ProvenBy::MainPassword), Refusal::WrongPassword)
+        }
         LoginLookup::DisabledAccount(id, phc) => {
             stored(&phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
         }
+        LoginLookup::MainPasswordForbidden(_) => never(Refusal::MainPasswordForbidden),
         LoginLookup::AccountWithoutPassword(_) => never(Refusal::NoPassword),
         LoginLookup::Alias => never(Refusal::Alias),
         LoginLookup::CatchAll => never(Refusal::CatchAll),
@@ -204,6 +208,18 @@ impl Verifier {
         attempt: Attempt,
     ) -> Option<Because> {
         let name = canonical(&attempt.login);
+        if let Some(verdict) = self.by_app_password(directory, &attempt) {
+            // Verified, not merely of that look: no rule of the throttle and no queue stands before it.
+            match verdict {
+                LoginVerdict::Accepted(..) => {
+                    throttle.login_proven(now, attempt.source, &name);
+                }
+                LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_) => {}
+            }
+            let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now.moment };
+            self.decide(now.moment, who, verdict);
+            return None;
+        }
         let wanted = Try {
             session: attempt.session,
             source: attempt.source,
@@ -234,7 +250,27 @@ impl Verifier {
 
     /// Takes a login without a throttle. Its verdict comes from [`Verifier::due`].
     pub fn submit(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt) {
+        if let Some(verdict) = self.by_app_password(directory, &attempt) {
+            let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now };
+            return self.decide(now, who, verdict);
+        }
         self.submit_as(now, directory, attempt, QueueClass::Clean);
+    }
+
+    /// What an application password opens, if one was sent; `None` for the ordinary way. Costs the same for
+    /// every name and every password.
+    fn by_app_password(&self, directory: Option<&Directory>, attempt: &Attempt) -> Option<LoginVerdict> {
+        let account = directory.and_then(|directory| account(directory, &attempt.login));
+        let kept = account.map(|account| &account.app_passwords);
+        let id = credential::find(&self.key, kept, &attempt.password)?;
+        let account = account?;
+        if attempt.authorize_as.as_ref().is_some_and(|other| !is_same_identity(&attempt.login, other)) {
+            return None;
+        }
+        Some(match account.state {
+            AccountState::Active => LoginVerdict::Accepted(account.id, ProvenBy::AppPassword(id)),
+            AccountState::Disabled | AccountState::Suspended => LoginVerdict::Disabled(account.id),
+        })
     }
 
     fn submit_as(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt, class: QueueClass) {
@@ -357,7 +393,7 @@ impl Verifier {
     fn decide(&mut self, now: Moment, who: Who, verdict: LoginVerdict) {
         let delay_ms = self.end(who.session, outcome_of(verdict));
         let at = match verdict {
-            LoginVerdict::Accepted(_) | LoginVerdict::Disabled(_) => now,
+            LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => now,
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
                 let earliest = who.asked.plus_ms(REFUSAL_MS_MIN.saturating_add(delay_ms)).max(now);
                 Moment(earliest.0.checked_next_multiple_of(REFUSAL_TICK_MS).unwrap_or(u64::MAX))
@@ -388,7 +424,7 @@ impl Verifier {
 /// What the throttle learns of a verdict.
 fn outcome_of(verdict: LoginVerdict) -> LoginOutcome {
     match verdict {
-        LoginVerdict::Accepted(account) => LoginOutcome::Accepted(account),
+        LoginVerdict::Accepted(account, _) => LoginOutcome::Accepted(account),
         LoginVerdict::Refused(_) => LoginOutcome::Refused,
         LoginVerdict::Disabled(_) => LoginOutcome::Disabled,
         LoginVerdict::Unavailable(_) => LoginOutcome::Unavailable,
@@ -406,6 +442,18 @@ pub fn canonical(login: &[u8]) -> Vec<u8> {
 
 fn address(octets: &[u8]) -> Option<Address> {
     std::str::from_utf8(octets).ok()?.parse().ok()
+}
+
+/// The account that a login name names.
+fn account<'d>(directory: &'d Directory, login: &[u8]) -> Option<&'d Account> {
+    if login.len() > LOGIN_OCTETS_MAX {
+        return None;
+    }
+    let address = address(login)?;
+    match directory.target(&address)? {
+        Target::Account(id) => directory.account(id),
+        Target::Alias => None,
+    }
 }
 
 /// Whether an authorization identity names the one who authenticates (RFC 4616 section 2).

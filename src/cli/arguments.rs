@@ -4,6 +4,7 @@ use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
 use crate::auth::report::DayNumber;
 use crate::control::AuthSubject;
+use crate::directory::credential::MainPassword;
 use crate::directory::{AccountState, plan};
 use crate::mail::date::from_rfc3339;
 use crate::types::{Address, Domain, ForwardPath, Uid};
@@ -99,6 +100,10 @@ pub enum DataCommand {
     Change(plan::Request),
     /// Make an account, with a password perhaps.
     AccountAdd(Address, PasswordFrom),
+    /// Make an application password of this name.
+    CredentialAdd(Address, String, Form),
+    /// List the application passwords of an account.
+    CredentialList(Address, Form),
     /// Set a password.
     AccountPasswd(Address, PasswordFrom),
     /// List domains.
@@ -337,6 +342,9 @@ impl Given {
             | Verb::AccountRemove
             | Verb::AccountList
             | Verb::AccountPasswd
+            | Verb::CredentialAdd
+            | Verb::CredentialList
+            | Verb::CredentialRevoke
             | Verb::AccountDisable
             | Verb::AccountEnable
             | Verb::AddressAdd
@@ -361,7 +369,24 @@ impl Given {
             Verb::DomainCatchAll => DataCommand::Change(self.catch_all(spec)?),
             Verb::DomainList => DataCommand::DomainList(self.form()),
             Verb::AccountAdd => DataCommand::AccountAdd(self.address(spec, 0)?, self.password()),
-            Verb::AccountPasswd => DataCommand::AccountPasswd(self.address(spec, 0)?, self.password()),
+            Verb::AccountPasswd => self.passwd(spec)?,
+            Verb::CredentialAdd => {
+                let name = self.texts(Opt::Name)?.pop().unwrap_or_default();
+                DataCommand::CredentialAdd(self.address(spec, 0)?, name, self.form())
+            }
+            Verb::CredentialList => DataCommand::CredentialList(self.address(spec, 0)?, self.form()),
+            Verb::CredentialRevoke => {
+                let address = self.address(spec, 0)?;
+                let id = text(self.operand(spec, 1)?)?;
+                let id = id.parse().map_err(|()| {
+                    let why = format!(
+                        "{id:?} is not the id of an application password: see \
+                         `gatepost account credential list {address}`"
+                    );
+                    Failure::new(Exit::Data, why)
+                })?;
+                DataCommand::Change(Request::CredentialRevoke(address, id))
+            }
             Verb::AccountRemove => DataCommand::Change(Request::AccountRemove(self.address(spec, 0)?)),
             Verb::AccountDisable => {
                 let suspend = self.has(Opt::Suspend);
@@ -407,6 +432,23 @@ impl Given {
                 return Err(usage(format!("`{}` is not about data", spec.line())));
             }
         })
+    }
+
+    /// Another password, or whether the account's own password opens mail at all.
+    fn passwd(&self, spec: &Spec) -> Result<DataCommand, Failure> {
+        let address = self.address(spec, 0)?;
+        let Some(word) = self.texts(Opt::AppPasswordsOnly)?.pop() else {
+            return Ok(DataCommand::AccountPasswd(address, self.password()));
+        };
+        if self.has(Opt::PasswordStdin) {
+            return Err(usage("give --app-passwords-only or --password-stdin, one after the other"));
+        }
+        let main = match word.as_str() {
+            "on" => MainPassword::Forbidden,
+            "off" => MainPassword::Allowed,
+            _ => return Err(usage(format!("--app-passwords-only {word:?}: on or off is wanted"))),
+        };
+        Ok(DataCommand::Change(plan::Request::MainPassword(address, main)))
     }
 
     fn since(&self) -> Result<Option<Since>, Failure> {

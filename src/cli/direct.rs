@@ -3,6 +3,7 @@
 use super::access::Intent;
 use super::failure::{Exit, Failure};
 use super::output::{output_failure, tell};
+use crate::auth::credential;
 use crate::auth::report::DayNumber;
 use crate::control::{MessageRow, Refusal, Request, Response};
 use crate::directory::{Account, Change, Directory, plan};
@@ -90,7 +91,8 @@ impl Direct {
         let mut warnings = Vec::new();
         let mut after = self.directory.clone();
         for request in requests {
-            match plan::plan(&after, request) {
+            let request = credential::sealed(&self.store.server_key(), request.clone());
+            match plan::plan(&after, &request) {
                 Ok(plan) => {
                     plan.changes.iter().for_each(|change| after.apply(change));
                     changes.extend(plan.changes);
@@ -170,14 +172,12 @@ impl Direct {
 
     /// The directory as changes that make it from nothing, without password hashes.
     fn snapshot(&self) -> Vec<Change> {
-        let hidden = |account: &Account| Account {
-            password: account.password.as_ref().map(|_| "*".to_owned()),
-            ..account.clone()
-        };
         let domains = self.directory.domains().cloned().map(Change::PutDomain);
-        let accounts = self.directory.accounts().map(hidden).map(Change::PutAccount);
+        let accounts = self.directory.accounts().map(Account::without_secrets).map(Change::PutAccount);
         let aliases = self.directory.aliases().cloned().map(Change::PutAlias);
-        domains.chain(accounts).chain(aliases).collect()
+        let histories =
+            self.directory.histories().map(|(id, history)| Change::PutHistory(id, history.clone()));
+        domains.chain(accounts).chain(aliases).chain(histories).collect()
     }
 }
 

@@ -209,6 +209,14 @@ fn login_words(directory: &Directory, found: &LoginLookup) -> Words {
             );
             ("disabled-account", "525 5.7.13 with the right password, 535 5.7.8 with another", why)
         }
+        LoginLookup::MainPasswordForbidden(id) => {
+            let name = name_of(directory, *id);
+            let why = format!(
+                "only application passwords open the account {name}; \
+                 `gatepost account passwd {name} --app-passwords-only off` lets its own password in again"
+            );
+            ("main-password-forbidden", "535 5.7.8 unless it is an application password", why)
+        }
         LoginLookup::AccountWithoutPassword(id) => {
             let name = name_of(directory, *id);
             let why =

@@ -160,6 +160,7 @@ mod tests {
                 addresses: names.iter().map(|name| address(name)).collect(),
                 password: password.map(str::to_owned),
                 state,
+                app_passwords: Default::default(),
             })
         };
         let domain = |name: &str, catch_all: Option<u32>| {

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod arguments;
 pub mod change;
+pub mod credential;
 pub mod direct;
 pub mod explain;
 pub mod failure;
@@ -67,6 +68,10 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::Change(request) => change::change(dir, Begin::at(place), request),
         DataCommand::AccountAdd(address, from) => change::account_add(dir, address, from),
         DataCommand::AccountPasswd(address, from) => change::account_passwd(dir, address, from),
+        DataCommand::CredentialAdd(address, name, form) => {
+            credential::add(dir, Begin::at(place), &address, &name, form)
+        }
+        DataCommand::CredentialList(address, form) => credential::list(dir, &address, form),
         DataCommand::DomainList(form) => list::domains(dir, form),
         DataCommand::AccountList(form) => list::accounts(dir, form),
         DataCommand::AliasList(form) => list::aliases(dir, form),

@@ -52,9 +52,17 @@ pub fn matches(password: &Password, hash: &str) -> bool {
 /// # Errors
 /// When the operating system has no randomness.
 pub fn generate() -> Result<Password, Failure> {
+    Ok(Zeroizing::new(password::generate(&mut chance()?)))
+}
+
+/// Chance of the operating system.
+///
+/// # Errors
+/// When it has none.
+pub fn chance() -> Result<Chance, Failure> {
     let mut seed = Zeroizing::new([0; 32]);
     fill(seed.as_mut())?;
-    Ok(Zeroizing::new(password::generate(&mut Chance::from_seed(*seed))))
+    Ok(Chance::from_seed(*seed))
 }
 
 fn fill(octets: &mut [u8]) -> Result<(), Failure> {

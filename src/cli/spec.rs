@@ -17,6 +17,9 @@ pub enum Verb {
     AccountRemove,
     AccountList,
     AccountPasswd,
+    CredentialAdd,
+    CredentialList,
+    CredentialRevoke,
     AccountDisable,
     AccountEnable,
     AddressAdd,
@@ -45,6 +48,8 @@ pub enum Opt {
     Set,
     PortBase,
     PasswordStdin,
+    AppPasswordsOnly,
+    Name,
     Suspend,
     NoCatchAll,
     To,
@@ -52,13 +57,15 @@ pub enum Opt {
 }
 
 impl Opt {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Dir,
         Self::Config,
         Self::Json,
         Self::Set,
         Self::PortBase,
         Self::PasswordStdin,
+        Self::AppPasswordsOnly,
+        Self::Name,
         Self::Suspend,
         Self::NoCatchAll,
         Self::To,
@@ -75,6 +82,8 @@ impl Opt {
             Self::Set => "set",
             Self::PortBase => "port-base",
             Self::PasswordStdin => "password-stdin",
+            Self::AppPasswordsOnly => "app-passwords-only",
+            Self::Name => "name",
             Self::Suspend => "suspend",
             Self::NoCatchAll => "none",
             Self::To => "to",
@@ -97,6 +106,8 @@ impl Opt {
             Self::Set => Some("KEY=VALUE"),
             Self::PortBase => Some("NUMBER"),
             Self::To => Some("ADDRESS"),
+            Self::AppPasswordsOnly => Some("on|off"),
+            Self::Name => Some("TEXT"),
             Self::Since => Some("DAYS|DATE"),
             Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
         }
@@ -113,6 +124,8 @@ impl Opt {
             | Self::PortBase
             | Self::Since
             | Self::PasswordStdin
+            | Self::AppPasswordsOnly
+            | Self::Name
             | Self::Suspend
             | Self::NoCatchAll => false,
         }
@@ -126,6 +139,8 @@ impl Opt {
             Self::Set => "a key of the configuration, over what the file says; repeatable",
             Self::PortBase => "added to 25, 465 and 587 (1000)",
             Self::PasswordStdin => "read the password from the first line of standard input",
+            Self::AppPasswordsOnly => "whether only application passwords open the account, not this one",
+            Self::Name => "what its owner calls it, such as the device it is for",
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
@@ -233,11 +248,40 @@ pub const SPECS: &[Spec] = &[
     spec(
         Verb::AccountPasswd,
         &["account", "passwd"],
+        "ADDRESS [--app-passwords-only on|off]",
+        (1, 1),
+        &[Opt::PasswordStdin, Opt::AppPasswordsOnly, Opt::Dir, Opt::Config],
+        "give an account another password",
+        "With --app-passwords-only no password is asked for: `on` keeps the password and lets it open nothing, so that\n\
+         only application passwords do; `off` undoes that.",
+    ),
+    spec(
+        Verb::CredentialAdd,
+        &["account", "credential", "add"],
+        "ADDRESS [--name TEXT]",
+        (1, 1),
+        &[Opt::Name, Opt::Json, Opt::Dir, Opt::Config],
+        "make an application password and show it, once",
+        "Each mail program can have one of its own, which is taken back without changing any other. It may be typed\n\
+         without the hyphens and in capitals.",
+    ),
+    spec(
+        Verb::CredentialList,
+        &["account", "credential", "list"],
         "ADDRESS",
         (1, 1),
-        PASSWORD,
-        "give an account another password",
-        "",
+        LIST,
+        "the application passwords of an account, and when each was last used",
+        "The last use can be an hour later than it says.",
+    ),
+    spec(
+        Verb::CredentialRevoke,
+        &["account", "credential", "revoke"],
+        "ADDRESS ID",
+        (2, 2),
+        DATA,
+        "take an application password back",
+        "The next login with it is refused; a session that is open stays open.",
     ),
     spec(
         Verb::AccountDisable,

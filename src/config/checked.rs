@@ -41,6 +41,8 @@ pub struct Config {
     pub connections_per_net_max: usize,
     /// Days of the report of logins.
     pub auth_report_days: u32,
+    /// Whether the owner gets a notice of a login from a new place.
+    pub new_place_notice: bool,
     /// Octets of free disk that stay free.
     pub disk_reserve_octets: u64,
     /// Milliseconds of silence after which a session is closed.
@@ -90,6 +92,7 @@ impl Config {
             connections_per_host: check.number(Key::ConnectionsPerHost),
             connections_per_net: check.number(Key::ConnectionsPerNet),
             auth_report_days: check.number(Key::AuthReportDays),
+            new_place_notice: check.switch(Key::NewPlaceNotice),
             disk_reserve_octets: check.number(Key::DiskReserveOctets),
             idle_seconds: check.number(Key::IdleSeconds),
             stop_grace_seconds: check.number(Key::StopGraceSeconds),
@@ -112,6 +115,7 @@ struct Limits {
     connections_per_host: u64,
     connections_per_net: u64,
     auth_report_days: u64,
+    new_place_notice: bool,
     disk_reserve_octets: u64,
     idle_seconds: u64,
     stop_grace_seconds: u64,
@@ -137,6 +141,7 @@ impl Limits {
             connections_per_host_max: count(self.connections_per_host),
             connections_per_net_max: count(self.connections_per_net),
             auth_report_days: u32::try_from(self.auth_report_days).unwrap_or(u32::MAX),
+            new_place_notice: self.new_place_notice,
             disk_reserve_octets: self.disk_reserve_octets,
             idle_ms: self.idle_seconds.saturating_mul(1_000),
             stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),
@@ -163,6 +168,7 @@ impl Check<'_> {
         }
         let example = match key.kind() {
             Kind::Text(example) => format!("\"{example}\""),
+            Kind::Switch { default } => default.to_string(),
             Kind::Number { default, .. } => default.to_string(),
         };
         let name = key.name().rsplit_once('.').map_or(key.name(), |(_, name)| name);
@@ -234,6 +240,11 @@ impl Check<'_> {
                 default
             }
         }
+    }
+
+    fn switch(&self, key: Key) -> bool {
+        let Kind::Switch { default } = key.kind() else { return false };
+        self.written.switches.get(&key).map_or(default, |typed| typed.value)
     }
 
     fn throttle(&mut self) -> ThrottleConfig {

@@ -25,6 +25,8 @@ pub enum Key {
     DiskReserveOctets,
     /// Days of the report of logins.
     AuthReportDays,
+    /// Whether a login from a new place is told to the owner.
+    NewPlaceNotice,
     /// Seconds of silence.
     IdleSeconds,
     /// Seconds for running transactions at the end.
@@ -50,6 +52,11 @@ pub enum Key {
 pub enum Kind {
     /// A string, with an example of one.
     Text(&'static str),
+    /// `true` or `false`.
+    Switch {
+        /// When nothing is written.
+        default: bool,
+    },
     /// A whole number with its smallest, its largest and its default value.
     Number {
         /// Smallest.
@@ -69,10 +76,11 @@ pub const LISTENER: &str = "listener";
 
 impl Key {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Hostname,
         Self::DataDir,
         Self::AuthReportDays,
+        Self::NewPlaceNotice,
         Self::TlsCertificate,
         Self::TlsKey,
         Self::MessageOctets,
@@ -98,6 +106,7 @@ impl Key {
             Self::Hostname => "hostname",
             Self::DataDir => "data-dir",
             Self::AuthReportDays => "auth-report-days",
+            Self::NewPlaceNotice => "new-place-notice",
             Self::TlsCertificate => "tls.certificate",
             Self::TlsKey => "tls.key",
             Self::MessageOctets => "limits.message-octets",
@@ -131,6 +140,7 @@ impl Key {
             Self::DataDir => Kind::Text("/var/lib/gatepost"),
             Self::TlsCertificate => Kind::Text("/etc/gatepost/certificate.pem"),
             Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
+            Self::NewPlaceNotice => Kind::Switch { default: true },
             Self::AuthReportDays => {
                 let default = limits::REPORT_DAYS_DEFAULT;
                 Kind::Number { min: 1, max: limits::REPORT_DAYS_CEILING, default }
@@ -165,6 +175,7 @@ impl Key {
         match self {
             Self::Hostname => "the name of the server in DNS",
             Self::DataDir => "everything is kept here; a relative path starts at this file",
+            Self::NewPlaceNotice => "mail to the owner after a login from a new network",
             Self::AuthReportDays => "days that `gatepost auth report` goes back",
             Self::TlsCertificate => "PEM, the chain, leaf first",
             Self::TlsKey => "PEM",
@@ -226,10 +237,11 @@ pub fn reference() -> String {
         }
         let value = match key.kind() {
             Kind::Text(example) => format!("\"{example}\""),
+            Kind::Switch { default } => default.to_string(),
             Kind::Number { default, .. } => default.to_string(),
         };
         let range = match key.kind() {
-            Kind::Text(_) => String::new(),
+            Kind::Text(_) | Kind::Switch { .. } => String::new(),
             Kind::Number { min, max, .. } => format!("; from {min} to {max}"),
         };
         let line = format!("{name} = {value}");

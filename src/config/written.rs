@@ -78,6 +78,8 @@ pub struct Written {
     pub texts: BTreeMap<Key, Typed<String>>,
     /// Keys that take a number; wide, so that one beyond every range is still a number.
     pub numbers: BTreeMap<Key, Typed<i128>>,
+    /// Keys that take `true` or `false`.
+    pub switches: BTreeMap<Key, Typed<bool>>,
     /// The listeners, in order.
     pub listeners: Vec<WrittenListener>,
 }
@@ -131,6 +133,12 @@ impl Written {
                 let value = parsed.and_then(DeValue::as_str).unwrap_or(value).to_owned();
                 self.texts.insert(key, Typed { value, origin: Origin::Set });
             }
+            Kind::Switch { .. } => {
+                let Some(value) = parsed.and_then(DeValue::as_bool) else {
+                    return Err(problem(name, format!("{value:?} is neither true nor false")));
+                };
+                self.switches.insert(key, Typed { value, origin: Origin::Set });
+            }
             Kind::Number { .. } => {
                 let Some(value) = parsed.and_then(number) else {
                     return Err(problem(name, format!("{value:?} is not a whole number")));
@@ -145,7 +153,9 @@ impl Written {
     #[must_use]
     pub fn origin(&self, key: Key) -> Origin {
         let text = self.texts.get(&key).map(|typed| typed.origin);
-        text.or_else(|| self.numbers.get(&key).map(|typed| typed.origin)).unwrap_or(Origin::Nowhere)
+        let number = || self.numbers.get(&key).map(|typed| typed.origin);
+        let switch = || self.switches.get(&key).map(|typed| typed.origin);
+        text.or_else(number).or_else(switch).unwrap_or(Origin::Nowhere)
     }
 }
 
@@ -217,6 +227,16 @@ impl Reader<'_> {
                     origin,
                     key.name(),
                     format!("a string is wanted, such as \"{example}\", not {}", value.type_str()),
+                ),
+            },
+            Kind::Switch { .. } => match value.as_bool() {
+                Some(value) => {
+                    self.written.switches.insert(key, Typed { value, origin });
+                }
+                None => self.problem(
+                    origin,
+                    key.name(),
+                    format!("true or false is wanted, not {}", value.type_str()),
                 ),
             },
             Kind::Number { min, max, .. } => match number(value) {

@@ -41,7 +41,7 @@
 //! | line | means |
 //! |---|---|
 //! | `W: domain example.org catch-all=a@example.org` | a domain served |
-//! | `W: account a@example.org password="p" address=b@example.org state=suspended` | an account; all but the name may be missing |
+//! | `W: account a@example.org password="p" app-password="q" main-password=forbidden address=b@example.org state=suspended` | an account; all but the name may be missing |
 //! | `W: alias s@example.org to=a@example.org to=b@example.org` | an alias |
 //! | `W: unavailable` | the directory cannot be asked |
 //! | `C: NOOP` | the client sends this and CRLF |
@@ -97,6 +97,7 @@ pub mod world;
 
 use crate::auth::verdict::Unavailability;
 use crate::contract::{Cause, CommitAnswer, Listener, RoomAnswer, TlsFacts};
+use crate::directory::credential::MainPassword;
 use crate::limits;
 use crate::policy::recipient::Expansion;
 use crate::policy::sender::SenderLookup;
@@ -244,6 +245,10 @@ pub struct AccountFact {
     pub name: Address,
     /// The right password, as it is typed.
     pub password: Option<String>,
+    /// Its application passwords, as they are typed.
+    pub app_passwords: Vec<String>,
+    /// Whether its own password opens it.
+    pub main_password: MainPassword,
     /// Its further addresses.
     pub addresses: Vec<Address>,
     /// What it may do.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::contract::{Listener, TlsFacts};
 use crate::directory::AccountState;
+use crate::directory::credential::MainPassword;
 use crate::limits::{DIALOG_FILE_OCTETS_MAX, DIALOG_PASS_MS_MAX, DIALOG_SESSIONS_MAX};
 use crate::mail::date;
 use crate::types::{Address, Domain, Enhanced};
@@ -369,29 +370,50 @@ fn world(text: &str) -> Read<WorldFact> {
     }
 }
 
-/// What follows `W: account NAME`: password, addresses, state, in this order.
+/// What follows `W: account NAME`: passwords, addresses, state, in this order.
 fn account(name: Address, words: impl Iterator<Item = String>) -> Read<AccountFact> {
-    let mut fact = AccountFact { name, password: None, addresses: Vec::new(), state: AccountState::Active };
+    let mut fact = AccountFact {
+        name,
+        password: None,
+        app_passwords: Vec::new(),
+        main_password: MainPassword::Allowed,
+        addresses: Vec::new(),
+        state: AccountState::Active,
+    };
     let mut state = None;
     for word in words {
         match word.split_once('=') {
             Some(("password", value))
-                if fact.password.is_none() && fact.addresses.is_empty() && state.is_none() =>
+                if fact.password.is_none()
+                    && fact.app_passwords.is_empty()
+                    && may_be_password(&fact)
+                    && state.is_none() =>
             {
                 fact.password = Some(unquote(value)?);
+            }
+            Some(("app-password", value)) if may_be_password(&fact) && state.is_none() => {
+                fact.app_passwords.push(unquote(value)?);
+            }
+            Some(("main-password", "forbidden")) if may_be_password(&fact) && state.is_none() => {
+                fact.main_password = MainPassword::Forbidden;
             }
             Some(("address", value)) if state.is_none() => fact.addresses.push(address(value)?),
             Some(("state", "disabled")) if state.is_none() => state = Some(AccountState::Disabled),
             Some(("state", "suspended")) if state.is_none() => state = Some(AccountState::Suspended),
             Some(_) | None => {
-                return Err("an account has password=\"…\", address=… (any number) and state=disabled or \
-                            state=suspended, in this order"
+                return Err("an account has password=\"…\", app-password=\"…\" (any number), main-password=forbidden, \
+                            address=… (any number) and state=disabled or state=suspended, in this order"
                     .into());
             }
         }
     }
     fact.state = state.unwrap_or(AccountState::Active);
     Ok(fact)
+}
+
+/// Whether what comes after passwords has not begun yet.
+fn may_be_password(fact: &AccountFact) -> bool {
+    fact.addresses.is_empty() && fact.main_password == MainPassword::Allowed
 }
 
 /// Words between single spaces; a space inside double quotes does not count, nor does what follows a

@@ -6,6 +6,7 @@ use super::{
     WorldFact,
 };
 use crate::directory::AccountState;
+use crate::directory::credential::MainPassword;
 use crate::mail::date;
 use crate::types::{Address, Enhanced};
 
@@ -62,16 +63,21 @@ fn world(fact: &WorldFact) -> String {
 }
 
 fn account(fact: &AccountFact) -> String {
-    let password = match &fact.password {
-        Some(password) => format!(" password=\"{}\"", password.replace('\\', "\\\\").replace('"', "\\\"")),
-        None => String::new(),
+    let quoted =
+        |key: &str, text: &String| format!(" {key}=\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let password: String = fact.password.iter().map(|text| quoted("password", text)).collect();
+    let app_passwords: String = fact.app_passwords.iter().map(|text| quoted("app-password", text)).collect();
+    let main = match fact.main_password {
+        MainPassword::Allowed => "",
+        MainPassword::Forbidden => " main-password=forbidden",
     };
     let state = match fact.state {
         AccountState::Active => "",
         AccountState::Disabled => " state=disabled",
         AccountState::Suspended => " state=suspended",
     };
-    format!("account {}{password}{}{state}", fact.name, each(" address=", &fact.addresses))
+    let addresses = each(" address=", &fact.addresses);
+    format!("account {}{password}{app_passwords}{main}{addresses}{state}", fact.name)
 }
 
 fn each(key: &str, addresses: &[Address]) -> String {

@@ -1,12 +1,15 @@
 //! The world of a dialogue: its directory, and the answers that follow from it.
 
 use super::{Dialog, Entry, Given, Kind, WorldFact};
+use crate::auth::credential;
 use crate::auth::lookup::{self, LoginLookup};
-use crate::auth::verdict::{LoginVerdict, Refusal, Unavailability};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::{Answer, CommitAnswer, Question, RoomAnswer};
-use crate::directory::{Account, Alias, Change, Directory, DomainEntry, Target};
+use crate::directory::credential::{AppPasswords, CredentialId};
+use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry, Target};
 use crate::policy::{recipient, sender};
-use crate::types::{AccountId, Address};
+use crate::types::{AccountId, Address, Secret, UnixTime};
+use aws_lc_rs::hmac;
 
 /// What every question is answered from. Passwords stand in the directory as they are typed.
 #[derive(Debug, Clone)]
@@ -107,10 +110,32 @@ impl World {
         }
     }
 
+    /// The account that an application password opens.
+    fn app_password(&self, login: &[u8], password: &[u8]) -> Option<(&Account, CredentialId)> {
+        let directory = self.directory.as_ref()?;
+        let address = std::str::from_utf8(login).ok()?.parse::<Address>().ok()?;
+        let account = match directory.target(&address)? {
+            Target::Account(id) => directory.account(id)?,
+            Target::Alias => return None,
+        };
+        let id = credential::find(&key(), Some(&account.app_passwords), &Secret::new(password.to_vec()))?;
+        Some((account, id))
+    }
+
     fn verdict(&self, login: &[u8], password: &[u8], authorize_as: Option<&[u8]>) -> LoginVerdict {
+        if let Some((account, id)) =
+            self.app_password(login, password).filter(|_| same_identity(login, authorize_as))
+        {
+            return match account.state {
+                AccountState::Active => LoginVerdict::Accepted(account.id, ProvenBy::AppPassword(id)),
+                AccountState::Disabled | AccountState::Suspended => LoginVerdict::Disabled(account.id),
+            };
+        }
         let right = |expected: &str| expected.as_bytes() == password && same_identity(login, authorize_as);
         match lookup::look_up(self.directory.as_ref(), login) {
-            LoginLookup::Account(id, expected) if right(&expected) => LoginVerdict::Accepted(id),
+            LoginLookup::Account(id, expected) if right(&expected) => {
+                LoginVerdict::Accepted(id, ProvenBy::MainPassword)
+            }
             LoginLookup::DisabledAccount(id, expected) if right(&expected) => LoginVerdict::Disabled(id),
             LoginLookup::Account(..) | LoginLookup::DisabledAccount(..)
                 if !same_identity(login, authorize_as) =>
@@ -121,6 +146,7 @@ impl World {
             LoginLookup::DisabledAccount(..) => {
                 LoginVerdict::Refused(Refusal::WrongPasswordOfDisabledAccount)
             }
+            LoginLookup::MainPasswordForbidden(_) => LoginVerdict::Refused(Refusal::MainPasswordForbidden),
             LoginLookup::AccountWithoutPassword(_) => LoginVerdict::Refused(Refusal::NoPassword),
             LoginLookup::Alias => LoginVerdict::Refused(Refusal::Alias),
             LoginLookup::CatchAll => LoginVerdict::Refused(Refusal::CatchAll),
@@ -130,6 +156,11 @@ impl World {
             LoginLookup::Unavailable => LoginVerdict::Unavailable(Unavailability::Directory),
         }
     }
+}
+
+/// The key that the application passwords of every world are sealed with.
+fn key() -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &[0; 32])
 }
 
 /// Whether nobody else is asked for (RFC 4616 section 2): addresses compare by their key.
@@ -160,11 +191,18 @@ fn changes(directory: &Directory, fact: &WorldFact) -> Result<Vec<Change>, Strin
             addresses.extend(fact.addresses.iter().cloned());
             addresses.iter().try_for_each(free)?;
             let id = AccountId(directory.next_account());
+            let made = |made: AppPasswords, text: &String| {
+                let tag = credential::seal(&key(), credential::digest(text.as_bytes()));
+                made.with("", UnixTime(0), tag).ok_or("an account has no more application passwords")
+            };
+            let start = AppPasswords { main: fact.main_password, ..AppPasswords::default() };
+            let app_passwords = fact.app_passwords.iter().try_fold(start, made)?;
             vec![Change::PutAccount(Account {
                 id,
                 addresses,
                 password: fact.password.clone(),
                 state: fact.state,
+                app_passwords,
             })]
         }
         WorldFact::Alias(address, members) => {

@@ -4,9 +4,13 @@
 //! data ([`Change`]): planned against the current directory by [`plan`](crate::directory::plan), made durable
 //! by the store, and then applied.
 
+pub mod credential;
+pub mod history;
 pub mod plan;
 
 use crate::types::{AccountId, Address, AddressKey, Domain, LocalPart};
+use credential::{AppPasswords, CredentialTag};
+use history::LoginHistory;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +52,22 @@ pub struct Account {
     pub password: Option<String>,
     /// What it may do.
     pub state: AccountState,
+    /// Its application passwords.
+    #[serde(default, skip_serializing_if = "AppPasswords::is_unused")]
+    pub app_passwords: AppPasswords,
+}
+
+impl Account {
+    /// The account without what tells a password from others: what may be shown to an administrator.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        shown.password = shown.password.map(|_| "*".to_owned());
+        for credential in &mut shown.app_passwords.list {
+            credential.tag = CredentialTag([0; 32]);
+        }
+        shown
+    }
 }
 
 /// An alias.
@@ -83,6 +103,8 @@ pub enum Change {
     PutAlias(Alias),
     /// Remove an alias.
     RemoveAlias(Address),
+    /// Replace what is remembered of an account's logins; nothing happens for an account that is not there.
+    PutHistory(AccountId, LoginHistory),
 }
 
 /// All of it, with the index that lookups use.
@@ -91,6 +113,7 @@ pub struct Directory {
     domains: BTreeMap<Domain, DomainEntry>,
     accounts: BTreeMap<AccountId, Account>,
     aliases: BTreeMap<AddressKey, Alias>,
+    histories: BTreeMap<AccountId, LoginHistory>,
     targets: BTreeMap<AddressKey, Target>,
     /// The smallest id never used.
     next_account: u32,
@@ -103,6 +126,7 @@ impl Default for Directory {
             domains: BTreeMap::new(),
             accounts: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            histories: BTreeMap::new(),
             targets: BTreeMap::new(),
             next_account: FIRST_ACCOUNT,
         }
@@ -140,6 +164,7 @@ impl Directory {
             Change::RemoveAccount(id) => {
                 self.forget_addresses(*id);
                 self.accounts.remove(id);
+                self.histories.remove(id);
             }
             Change::PutAlias(alias) => {
                 self.targets.insert(alias.address.key(), Target::Alias);
@@ -148,6 +173,11 @@ impl Directory {
             Change::RemoveAlias(address) => {
                 self.targets.remove(&address.key());
                 self.aliases.remove(&address.key());
+            }
+            Change::PutHistory(id, history) => {
+                if self.accounts.contains_key(id) {
+                    self.histories.insert(*id, history.clone());
+                }
             }
         }
     }
@@ -170,6 +200,17 @@ impl Directory {
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
+    }
+
+    /// What is remembered of an account's logins, if there were any.
+    #[must_use]
+    pub fn history(&self, id: AccountId) -> Option<&LoginHistory> {
+        self.histories.get(&id)
+    }
+
+    /// Everything that is remembered of logins.
+    pub fn histories(&self) -> impl Iterator<Item = (AccountId, &LoginHistory)> {
+        self.histories.iter().map(|(id, history)| (*id, history))
     }
 
     /// An alias by the key of its address.

@@ -2,10 +2,12 @@
 
 mod accounts;
 mod aliases;
+mod credentials;
 mod domains;
 
+use super::credential::{CredentialId, CredentialTag, MainPassword};
 use super::{Account, AccountState, Alias, Change, Directory, DomainEntry, Target};
-use crate::types::{AccountId, Address, AddressKey, Domain};
+use crate::types::{AccountId, Address, AddressKey, Domain, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// What an administrator asks for. Passwords arrive hashed: whoever asks has checked and hashed them.
@@ -23,6 +25,13 @@ pub enum Request {
     AccountRemove(Address),
     /// Give it another password (a PHC string).
     AccountPassword(Address, String),
+    /// Give it an application password of this name, made now, with this digest (which whoever has the
+    /// server's key seals before this is planned).
+    CredentialAdd(Address, String, UnixTime, CredentialTag),
+    /// Take an application password back.
+    CredentialRevoke(Address, CredentialId),
+    /// Let its main password open mail, or application passwords alone.
+    MainPassword(Address, MainPassword),
     /// Stop or allow logins and mail.
     AccountState(Address, AccountState),
     /// Give the account (first) a further address (second).
@@ -68,6 +77,11 @@ pub fn plan(directory: &Directory, request: &Request) -> Result<Plan, PlanError>
         Request::AccountAdd(name, password) => accounts::add(directory, name, password.as_deref()),
         Request::AccountRemove(name) => accounts::remove(directory, name),
         Request::AccountPassword(address, password) => accounts::password(directory, address, password),
+        Request::CredentialAdd(address, name, created, tag) => {
+            credentials::add(directory, address, name, *created, *tag)
+        }
+        Request::CredentialRevoke(address, id) => credentials::revoke(directory, address, *id),
+        Request::MainPassword(address, main) => credentials::main_password(directory, address, *main),
         Request::AccountState(address, state) => accounts::state(directory, address, *state),
         Request::AddressAdd(account, address) => accounts::address_add(directory, account, address),
         Request::AddressRemove(account, address) => accounts::address_remove(directory, account, address),

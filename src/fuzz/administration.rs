@@ -152,7 +152,10 @@ fn looked_up(directory: &Directory, address: &Address) -> Verdict {
     let login = lookup::look_up(Some(directory), address.to_string().as_bytes());
     let of_account = matches!(
         login,
-        LoginLookup::Account(..) | LoginLookup::DisabledAccount(..) | LoginLookup::AccountWithoutPassword(_)
+        LoginLookup::Account(..)
+            | LoginLookup::DisabledAccount(..)
+            | LoginLookup::MainPasswordForbidden(_)
+            | LoginLookup::AccountWithoutPassword(_)
     );
     let is_account = matches!(directory.target(address), Some(Target::Account(_)));
     promise(of_account == is_account, "a login is not the owner's")?;

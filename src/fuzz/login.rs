@@ -1,20 +1,25 @@
 //! Logins: whatever is sent for whatever name, the refusals are the same octets and the same work.
 
 use super::{Verdict, promise};
+use crate::auth::credential;
+use crate::auth::verdict::{LoginVerdict, ProvenBy};
 use crate::auth::verifier::{Attempt, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
+use crate::directory::credential::{AppPasswords, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use crate::smtp::session::{Session, Settings};
 use crate::types::{AccountId, Address, Chance, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// One name for every outcome of the lookup but success; the first two have the password [`RIGHT`].
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "me@example.org",
     "off@example.org",
     "new@example.org",
+    APP_LOGIN,
     "sales@example.org",
     "anybody@catch.example",
     "nobody@example.org",
@@ -24,6 +29,13 @@ const NAMES: [&str; 8] = [
 
 /// The password of the accounts that have one.
 const RIGHT: &[u8] = b"the right one";
+
+/// The account that only an application password opens.
+const APP_LOGIN: &str = "apps@example.org";
+/// Its application password, without hyphens.
+const APP_PASSWORD: &[u8] = b"7k2mx9qdaaaabbbbccccddddeeee";
+/// The server's key.
+const KEY: [u8; 32] = [2; 32];
 
 /// The first octet says how the client speaks, the others are the password.
 pub(super) fn login(data: &[u8]) -> Verdict {
@@ -100,7 +112,7 @@ impl<'a> Desk<'a> {
             idle_ms: 300_000,
         };
         let chance = Chance::from_seed([1; 32]);
-        let mut verifier = Verifier::new([2; 32], chance.clone());
+        let mut verifier = Verifier::new(KEY, chance.clone());
         verifier.worker_up(Moment(0));
         Ok(Self {
             directory,
@@ -133,6 +145,25 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
+    /// Nothing but a right password, or the application password however it is typed, opens anything.
+    fn judge(&mut self, verdict: LoginVerdict) -> Result<(), String> {
+        let typed: Vec<u8> =
+            self.password.iter().filter(|b| !matches!(b, b'-' | b' ')).map(u8::to_ascii_lowercase).collect();
+        match verdict {
+            LoginVerdict::Accepted(_, ProvenBy::AppPassword(_)) => {
+                promise(typed == APP_PASSWORD, "something else passes for an application password")?;
+                promise(self.hashes.is_empty(), "an application password costs a hash")?;
+                self.was_right = true;
+            }
+            LoginVerdict::Accepted(_, ProvenBy::MainPassword) | LoginVerdict::Disabled(_) => {
+                promise(self.password == RIGHT, "a wrong password opens an account")?;
+                self.was_right = true;
+            }
+            LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {}
+        }
+        Ok(())
+    }
+
     fn ask(&mut self, ticket: Ticket, question: Question) -> Result<(), String> {
         let Question::Login { login, password, authorize_as } = question else {
             return Err("it asks for what no login needs".to_owned());
@@ -145,7 +176,6 @@ impl<'a> Desk<'a> {
         while let Some(job) = self.verifier.next_job(self.now.moment) {
             // The worker of this world: the tag is right for the password, whatever the salt.
             let matched = Secret::new(RIGHT.to_vec()) == job.password && job.tag == [7; 32];
-            self.was_right |= matched && self.password == RIGHT;
             let cost = (job.memory_kib, job.passes, job.lanes, job.salt.len(), job.tag.len());
             self.hashes.push(cost);
             self.verifier.hashed(self.now.moment, job.id, matched);
@@ -154,6 +184,7 @@ impl<'a> Desk<'a> {
         let decided = self.verifier.due(self.now.moment);
         promise(decided.len() == 1, "a login has no verdict, or two")?;
         for one in decided {
+            self.judge(one.verdict)?;
             self.event(Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
         }
         Ok(())
@@ -180,6 +211,7 @@ fn directory() -> Result<Directory, String> {
             addresses: vec![address(name)?],
             password,
             state,
+            app_passwords: Default::default(),
         }))
     };
     let alias = Alias { address: address("sales@example.org")?, members: vec![address("me@example.org")?] };
@@ -189,7 +221,17 @@ fn directory() -> Result<Directory, String> {
         account(1, "me@example.org", AccountState::Active, true)?,
         account(2, "off@example.org", AccountState::Disabled, true)?,
         account(3, "new@example.org", AccountState::Active, false)?,
+        only_app_passwords(account(4, APP_LOGIN, AccountState::Active, true)?)?,
         Change::PutAlias(alias),
     ];
-    Ok(Directory::load(changes, 4))
+    Ok(Directory::load(changes, 5))
+}
+
+/// The account, opened by [`APP_PASSWORD`] alone.
+fn only_app_passwords(change: Change) -> Result<Change, String> {
+    let Change::PutAccount(mut account) = change else { return Err("it is no account".to_owned()) };
+    let tag = credential::seal(&hmac::Key::new(hmac::HMAC_SHA256, &KEY), credential::digest(APP_PASSWORD));
+    let made = AppPasswords::default().with("", UnixTime(1), tag).ok_or("it has too many")?;
+    account.app_passwords = AppPasswords { main: MainPassword::Forbidden, ..made };
+    Ok(Change::PutAccount(account))
 }

@@ -52,6 +52,7 @@ mod tests {
                 addresses: names.iter().map(|name| name.parse().unwrap()).collect(),
                 password: None,
                 state: AccountState::Active,
+                app_passwords: Default::default(),
             })
         };
         let name = "example.org".to_owned().try_into().unwrap();

@@ -5,14 +5,16 @@
 #![expect(clippy::disallowed_methods, reason = "the socket is a file")]
 
 use super::control_client::{Busy, Client, Show};
+use super::logins::forget_logins;
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
+use crate::auth::credential;
 use crate::auth::report::Ledger;
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
 use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::plan::{self, Plan, PlanError};
-use crate::directory::{Change, Directory, Target};
+use crate::directory::{Account, Change, Directory, Target};
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
@@ -51,11 +53,12 @@ struct Changing {
 }
 
 /// The socket and its clients.
-#[derive(Debug)]
 pub struct ControlServer {
     listener: UnixListener,
     path: PathBuf,
     first_token: usize,
+    /// Seals new application passwords.
+    server_key: [u8; 32],
     /// By a number that is never used again.
     clients: BTreeMap<u64, Client>,
     last_client: u64,
@@ -67,6 +70,12 @@ pub struct ControlServer {
     is_full: bool,
 }
 
+impl std::fmt::Debug for ControlServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlServer").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 /// Longest path of a Unix socket (unix(7), `sun_path` less its NUL).
 const SOCKET_PATH_OCTETS_MAX: usize = 107;
 
@@ -76,7 +85,12 @@ impl ControlServer {
     ///
     /// # Errors
     /// When it cannot be made, with a sentence.
-    pub fn bind(data_dir: &Path, registry: &Registry, first_token: usize) -> io::Result<Self> {
+    pub fn bind(
+        data_dir: &Path,
+        registry: &Registry,
+        first_token: usize,
+        server_key: [u8; 32],
+    ) -> io::Result<Self> {
         let path = data_dir.join(SOCKET_NAME);
         let said = |what: &str, error: &io::Error| {
             io::Error::new(
@@ -110,6 +124,7 @@ impl ControlServer {
             listener,
             path,
             first_token,
+            server_key,
             clients: BTreeMap::new(),
             last_client: 0,
             asks: BTreeMap::new(),
@@ -273,7 +288,7 @@ impl ControlServer {
         match request {
             Request::Change(change) => {
                 client.busy = Busy::Change;
-                self.waiting.push_back((id, change));
+                self.waiting.push_back((id, credential::sealed(&self.server_key, change)));
                 // The client is not in the table while it is served; answers must find it there.
                 if self.changing.is_none() {
                     self.next_change(Some((id, client)), office);
@@ -363,6 +378,7 @@ impl ControlServer {
         let response = match result {
             Ok(()) => {
                 for change in &changes {
+                    forget_logins(office.throttle, office.directory, change);
                     office.directory.apply(change);
                 }
                 log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
@@ -489,10 +505,8 @@ fn row(record: MessageRecord) -> MessageRow {
 /// The directory as changes that make it from nothing. A password hash is nobody's business.
 fn as_changes(directory: &Directory) -> Vec<Change> {
     let domains = directory.domains().cloned().map(Change::PutDomain);
-    let accounts = directory.accounts().cloned().map(|mut account| {
-        account.password = account.password.map(|_| "*".to_owned());
-        Change::PutAccount(account)
-    });
+    let accounts = directory.accounts().map(Account::without_secrets).map(Change::PutAccount);
     let aliases = directory.aliases().cloned().map(Change::PutAlias);
-    domains.chain(accounts).chain(aliases).collect()
+    let histories = directory.histories().map(|(id, history)| Change::PutHistory(id, history.clone()));
+    domains.chain(accounts).chain(aliases).chain(histories).collect()
 }

@@ -35,6 +35,13 @@ enum JobBody {
     Spool(Spool),
 }
 
+/// How many of a group are to be answered.
+struct Counts {
+    changes: usize,
+    reports: usize,
+    memories: usize,
+}
+
 /// What one step made of a job.
 enum Stepped {
     /// Its last slice goes with the group.
@@ -56,6 +63,8 @@ pub(super) struct Keeper<'a> {
     jobs: VecDeque<Job>,
     changes: Vec<Vec<Change>>,
     reports: Vec<Save>,
+    /// What is remembered of logins.
+    memories: Vec<Change>,
     /// Accounts removed since this process began; their numbers are never used again.
     removed: BTreeSet<AccountId>,
     /// Octets free when last looked, less what was written since.
@@ -82,6 +91,7 @@ impl<'a> Keeper<'a> {
             jobs: VecDeque::new(),
             changes: Vec::new(),
             reports: Vec::new(),
+            memories: Vec::new(),
             removed: BTreeSet::new(),
             free: 0,
             behind: false,
@@ -165,6 +175,7 @@ impl<'a> Keeper<'a> {
             ToStore::Commit { key, commit, body } => self.begin(key, commit, body),
             ToStore::Change(changes) => self.changes.push(changes),
             ToStore::Report(save) => self.reports.push(*save),
+            ToStore::Remember(change) => self.memories.push(*change),
             ToStore::List(ask, account, after, rows) => {
                 let listed = self.store.list(account, after, rows);
                 self.answers.send(FromStore::Listed(ask, listed));
@@ -223,7 +234,7 @@ impl<'a> Keeper<'a> {
     fn round(&mut self) -> Result<(), StoreError> {
         if self.behind {
             self.give_up_the_oldest()?;
-            if self.changes.is_empty() && self.reports.is_empty() {
+            if self.changes.is_empty() && self.reports.is_empty() && self.memories.is_empty() {
                 return Ok(());
             }
         }
@@ -250,20 +261,23 @@ impl<'a> Keeper<'a> {
             }
         }
         self.jobs.append(&mut later);
-        let changes = std::mem::take(&mut self.changes);
-        let change_count = changes.len();
-        group.extend(changes.into_iter().map(Operation::Change));
-        let reports = std::mem::take(&mut self.reports);
-        let report_count = reports.len();
-        group.extend(reports.into_iter().map(|save| Operation::Report(Box::new(save))));
-        self.commit(&group, &committed, (change_count, report_count))
+        let waiting = std::mem::take(&mut self.changes);
+        let changes = waiting.len();
+        group.extend(waiting.into_iter().map(Operation::Change));
+        let waiting = std::mem::take(&mut self.reports);
+        let reports = waiting.len();
+        group.extend(waiting.into_iter().map(|save| Operation::Report(Box::new(save))));
+        let memories = std::mem::take(&mut self.memories);
+        let memory_count = memories.len();
+        group.extend((memory_count > 0).then_some(Operation::Change(memories)));
+        self.commit(&group, &committed, Counts { changes, reports, memories: memory_count })
     }
 
     fn commit(
         &mut self,
         group: &[Operation],
         committed: &[(CommitKey, MailId, u32)],
-        (changes, reports): (usize, usize),
+        Counts { changes, reports, memories }: Counts,
     ) -> Result<(), StoreError> {
         if group.is_empty() {
             return Ok(());
@@ -296,6 +310,9 @@ impl<'a> Keeper<'a> {
         }
         for _ in 0..reports {
             self.answers.send(FromStore::Reported(result.clone()));
+        }
+        for _ in 0..memories {
+            self.answers.send(FromStore::Remembered(result.clone()));
         }
         self.tidy |= changes > 0;
         Ok(())
@@ -382,7 +399,8 @@ fn removed_account(change: &Change) -> Option<AccountId> {
         | Change::RemoveDomain(_)
         | Change::PutAccount(_)
         | Change::PutAlias(_)
-        | Change::RemoveAlias(_) => None,
+        | Change::RemoveAlias(_)
+        | Change::PutHistory(..) => None,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod hash_worker;
 mod keeper;
 pub mod listener;
 pub mod log_thread;
+mod logins;
 pub mod parent;
 pub mod reception;
 mod restarts;

@@ -153,12 +153,14 @@ impl Loop {
             let name = names::kept(Some(&self.directory), login);
             let PeerFacts { session, address: source, .. } = peer;
             self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
+            self.remember_login(peer, mechanism, *verdict);
         }
         // What a dry run would have turned away was let through.
         if let Note::TurnedAway { rule, enforced: true } = &note {
             self.ledger.turned_away(now, peer.address, rule.name());
         }
-        self.recorder.note(now, &Noted { peer, note });
+        let app_password = self.name_of_app_password(&note);
+        self.recorder.note(now, &Noted { peer, note, app_password });
     }
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
@@ -383,6 +385,11 @@ impl Loop {
                     let line = Line::new("report-not-kept").text("reason", &error.to_string());
                     self.recorder.operation(self.now, log::Level::Warn, line);
                 }
+                FromStore::Remembered(Ok(())) => {}
+                FromStore::Remembered(Err(error)) => {
+                    let line = Line::new("login-not-remembered").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
+                }
                 FromStore::Listed(ask, rows) => {
                     self.with_control(|control, office| control.listed(ask, rows, office));
                 }
@@ -407,6 +414,7 @@ impl Loop {
     fn committed(&mut self, key: CommitKey, answer: CommitAnswer) {
         if let Some(found) = self.store.settle(key) {
             self.bodies.release(found.memory_octets);
+            self.tell_lost_notice(found.session, answer);
             self.answer_commit(found.session, found.ticket, answer);
         }
     }

@@ -63,6 +63,8 @@ pub enum ToStore {
     },
     /// Change the directory. Answered by [`FromStore::Changed`].
     Change(Vec<Change>),
+    /// Keep what is remembered of an account's logins. Answered by [`FromStore::Remembered`].
+    Remember(Box<Change>),
     /// Keep days of the report. Answered by [`FromStore::Reported`].
     Report(Box<Save>),
     /// List messages. Answered by [`FromStore::Listed`].
@@ -84,6 +86,8 @@ pub enum FromStore {
     Changed(Result<(), StoreError>),
     /// What became of the days of the report.
     Reported(Result<(), StoreError>),
+    /// What became of what was to be remembered.
+    Remembered(Result<(), StoreError>),
     /// The messages.
     Listed(AskKey, Result<Vec<MessageRecord>, StoreError>),
     /// The message.

@@ -14,6 +14,7 @@ use super::control_server::{ControlServer, Office};
 use super::desk::{Deed, Desk, Room};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
+use super::logins::load_places;
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
@@ -140,7 +141,7 @@ impl Loop {
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
-        let control = ControlServer::bind(&config.data_dir, registry, CONTROL)?;
+        let control = ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key)?;
         let doors = open_doors(sockets, &config, registry)?;
         let now = clock.now();
         let settings = Settings {
@@ -156,6 +157,8 @@ impl Loop {
         };
         // A process that follows another within a second must not use its numbers again soon.
         let last_session = now.unix.0.wrapping_shl(20);
+        let mut throttle = Throttle::new(config.throttle.rules(), chance.octets());
+        load_places(&mut throttle, &opened.directory);
         channel.send(&ToParent::Ready)?;
         Ok(Self {
             poll,
@@ -181,7 +184,7 @@ impl Loop {
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
             store_is_down: false,
-            throttle: Throttle::new(config.throttle.rules(), chance.octets()),
+            throttle,
             verifier: Verifier::new(opened.server_key, chance.fork()),
             worker: None,
             recorder: Recorder::new(),

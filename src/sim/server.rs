@@ -308,7 +308,7 @@ impl Server {
             let now = desk.now.moment;
             let waited = now.since_ms(open.asked);
             match verdict {
-                LoginVerdict::Accepted(_) | LoginVerdict::Disabled(_) => {}
+                LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => {}
                 LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
                     let on_grid = now.0.is_multiple_of(REFUSAL_TICK_MS) && waited >= REFUSAL_MS_MIN;
                     desk.check(Law::EqualRefusals, on_grid, || format!("{verdict:?} left after {waited} ms"));

@@ -117,6 +117,7 @@ impl Town {
                 addresses: addresses(&owner.addresses),
                 password: owner.password.as_deref().map(|password| phc(owner.id, password)),
                 state: owner.state,
+                app_passwords: Default::default(),
             })
         }));
         for (address, members) in [

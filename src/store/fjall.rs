@@ -334,12 +334,16 @@ impl Store for FjallStore {
 
     fn directory(&self) -> Result<Directory, StoreError> {
         let mut changes = Vec::new();
-        for tag in [Tag::Domain, Tag::Account, Tag::Alias] {
+        for tag in [Tag::Domain, Tag::Account, Tag::Alias, Tag::History] {
             for guard in self.records.prefix([tag.octet()]) {
                 let (key, value) = guarded("reading the directory", || guard.into_inner())?;
                 changes.push(match tag {
                     Tag::Domain => Change::PutDomain(keys::decode_domain(&key, &value)?),
                     Tag::Account => Change::PutAccount(keys::decode_account(&key, &value)?),
+                    Tag::History => {
+                        let (account, history) = keys::decode_history(&key, &value)?;
+                        Change::PutHistory(account, history)
+                    }
                     Tag::Alias
                     | Tag::Meta
                     | Tag::Report

@@ -109,7 +109,9 @@ impl Books {
                 Operation::Change(changes) => {
                     for change in changes {
                         self.check_change(&staged, change)?;
-                        stage_change(stage.batch, &mut staged, change)?;
+                        if !self.is_for_nobody(&staged, change) {
+                            stage_change(stage.batch, &mut staged, change)?;
+                        }
                     }
                 }
                 Operation::Report(save) => {
@@ -160,7 +162,23 @@ impl Books {
             | Change::PutDomain(_)
             | Change::RemoveDomain(_)
             | Change::PutAlias(_)
-            | Change::RemoveAlias(_) => Ok(()),
+            | Change::RemoveAlias(_)
+            | Change::PutHistory(..) => Ok(()),
+        }
+    }
+
+    /// Whether it is about the logins of an account that was removed meanwhile: nothing is kept of it then.
+    fn is_for_nobody(&self, staged: &Staged, change: &Change) -> bool {
+        match change {
+            Change::PutHistory(id, _) => {
+                staged.removed.contains(id) || !(staged.added.contains(id) || self.live.contains(id))
+            }
+            Change::PutAccount(_)
+            | Change::RemoveAccount(_)
+            | Change::PutDomain(_)
+            | Change::RemoveDomain(_)
+            | Change::PutAlias(_)
+            | Change::RemoveAlias(_) => false,
         }
     }
 
@@ -274,6 +292,7 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
         }
         Change::RemoveAccount(id) => {
             batch.remove_record(&keys::account_key(Tag::Account, *id));
+            batch.remove_record(&keys::account_key(Tag::History, *id));
             batch.put_record(&keys::account_key(Tag::Emptying, *id), &keys::encode_marker());
             staged.added.remove(id);
             staged.removed.insert(*id);
@@ -282,6 +301,10 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
             batch.put_record(&keys::alias_key(&alias.address.key()), &keys::encode_alias(alias)?);
         }
         Change::RemoveAlias(address) => batch.remove_record(&keys::alias_key(&address.key())),
+        Change::PutHistory(id, history) => {
+            let key = keys::account_key(Tag::History, *id);
+            batch.put_record(&key, &keys::encode_history(*id, history)?);
+        }
     }
     Ok(())
 }

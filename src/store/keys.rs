@@ -10,6 +10,7 @@
 //! | [`Tag::Domain`] | domain | JSON of a `DomainEntry` |
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
+//! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
 //! | [`Tag::NextUid`] | account (4) | uid (8) |
@@ -22,6 +23,7 @@
 
 use super::{MessageRecord, StoreError};
 use crate::auth::report::{Day, DayNumber};
+use crate::directory::history::LoginHistory;
 use crate::directory::{Account, Alias, DomainEntry};
 use crate::limits::REPORT_DAY_OCTETS_MAX;
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
@@ -31,6 +33,9 @@ use serde::{Serialize, de::DeserializeOwned};
 pub const LAYOUT: u32 = 1;
 /// Version octet of every value of this layout.
 const VALUE_VERSION: u8 = 1;
+/// Version octet of an account with application passwords: a program that knows none would let a forbidden
+/// main password in, and forget the others with its next change.
+const ACCOUNT_VERSION: u8 = 2;
 /// Octets of a tag.
 const TAG_OCTETS: usize = 1;
 /// Octets of an account id.
@@ -72,6 +77,8 @@ pub enum Tag {
     Account,
     /// An alias.
     Alias,
+    /// What is remembered of an account's logins.
+    History,
     /// A day of the report of logins.
     Report,
     /// A message as one account has it.
@@ -95,6 +102,7 @@ impl Tag {
             Self::Domain => 0x02,
             Self::Account => 0x03,
             Self::Alias => 0x04,
+            Self::History => 0x05,
             Self::Report => 0x08,
             Self::Mail => 0x10,
             Self::NextUid => 0x11,
@@ -361,7 +369,11 @@ pub fn decode_domain(key: &[u8], value: &[u8]) -> Result<DomainEntry, StoreError
 /// # Errors
 /// [`StoreError::Damaged`] if it cannot be written.
 pub fn encode_account(account: &Account) -> Result<Vec<u8>, StoreError> {
-    encode_json("an account", &account_key(Tag::Account, account.id), account)
+    let mut value = encode_json("an account", &account_key(Tag::Account, account.id), account)?;
+    if let Some(version) = value.first_mut().filter(|_| !account.app_passwords.is_unused()) {
+        *version = ACCOUNT_VERSION;
+    }
+    Ok(value)
 }
 
 /// Reads what [`encode_account`] wrote; it must be the account its key names. The error never shows the value.
@@ -369,7 +381,11 @@ pub fn encode_account(account: &Account) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
 pub fn decode_account(key: &[u8], value: &[u8]) -> Result<Account, StoreError> {
-    let account: Account = decode_json("an account", key, value)?;
+    let json = match value.split_first() {
+        Some((&ACCOUNT_VERSION, json)) => json,
+        Some(_) | None => versioned("an account", key, value)?,
+    };
+    let account: Account = serde_json::from_slice(json).map_err(|_| damaged("an account", key))?;
     if account_key(Tag::Account, account.id) == *key { Ok(account) } else { Err(damaged("an account", key)) }
 }
 
@@ -388,6 +404,23 @@ pub fn encode_alias(alias: &Alias) -> Result<Vec<u8>, StoreError> {
 pub fn decode_alias(key: &[u8], value: &[u8]) -> Result<Alias, StoreError> {
     let alias: Alias = decode_json("an alias", key, value)?;
     if alias_key(&alias.address.key()) == key { Ok(alias) } else { Err(damaged("an alias", key)) }
+}
+
+/// What is remembered of an account's logins, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_history(account: AccountId, history: &LoginHistory) -> Result<Vec<u8>, StoreError> {
+    encode_json("the logins of an account", &account_key(Tag::History, account), history)
+}
+
+/// Reads what [`encode_history`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_history(key: &[u8], value: &[u8]) -> Result<(AccountId, LoginHistory), StoreError> {
+    let account = decode_account_key(Tag::History, key)?;
+    Ok((account, decode_json("the logins of an account", key, value)?))
 }
 
 /// A day of the report as a value.

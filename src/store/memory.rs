@@ -195,7 +195,8 @@ impl MemoryStore {
                 | Change::RemoveDomain(_)
                 | Change::PutAccount(_)
                 | Change::PutAlias(_)
-                | Change::RemoveAlias(_) => {}
+                | Change::RemoveAlias(_)
+                | Change::PutHistory(..) => {}
             }
         }
     }
@@ -239,7 +240,8 @@ fn check_changes(changes: &[Change], removed: &mut BTreeSet<AccountId>) -> Resul
             | Change::PutDomain(_)
             | Change::RemoveDomain(_)
             | Change::PutAlias(_)
-            | Change::RemoveAlias(_) => {}
+            | Change::RemoveAlias(_)
+            | Change::PutHistory(..) => {}
         }
     }
     Ok(())

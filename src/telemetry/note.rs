@@ -75,7 +75,7 @@ pub enum Note {
 #[must_use]
 pub fn login_reason(verdict: LoginVerdict) -> &'static str {
     match verdict {
-        LoginVerdict::Accepted(_) => "ok",
+        LoginVerdict::Accepted(..) => "ok",
         LoginVerdict::Refused(refusal) => Refusal::name(refusal),
         LoginVerdict::Disabled(_) => "disabled",
         LoginVerdict::Unavailable(why) => why.name(),
@@ -89,4 +89,6 @@ pub struct Noted {
     pub peer: PeerFacts,
     /// The event.
     pub note: Note,
+    /// What its owner calls the application password of a login that succeeded; empty where there is none.
+    pub app_password: String,
 }

@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::line::Line;
 use super::note::{Note, Noted, login_reason};
-use crate::auth::verdict::{LoginVerdict, Unavailability};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Unavailability};
 use crate::contract::{Cause, PeerFacts};
 use crate::limits::{LOG_CLASS_OCTETS_PER_MINUTE, LOG_HOSTILE_OCTETS_PER_MINUTE, LOG_LOGIN_CHARS_MAX};
 use crate::types::{Moment, Now, Prefix};
@@ -147,7 +147,7 @@ fn about(event: &'static str, peer: &PeerFacts) -> Line {
 fn tell(noted: &Noted) -> (Counter, Told) {
     let peer = &noted.peer;
     match &noted.note {
-        Note::Login { mechanism, login, verdict } => tell_login(peer, mechanism, login, *verdict),
+        Note::Login { mechanism, login, verdict } => tell_login(noted, mechanism, login, *verdict),
         Note::Accepted { id, octets, deliveries, sender } => {
             let line = about("accepted", peer)
                 .field("id", id)
@@ -183,19 +183,24 @@ fn tell(noted: &Noted) -> (Counter, Told) {
     }
 }
 
-fn tell_login(
-    peer: &PeerFacts,
-    mechanism: &'static str,
-    login: &str,
-    verdict: LoginVerdict,
-) -> (Counter, Told) {
+fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: LoginVerdict) -> (Counter, Told) {
     let reason = login_reason(verdict);
     let line = |event| {
-        about(event, peer).field("mechanism", mechanism).peer_text("login", login, LOG_LOGIN_CHARS_MAX)
+        about(event, &noted.peer).field("mechanism", mechanism).peer_text("login", login, LOG_LOGIN_CHARS_MAX)
     };
     let failed = || line("auth-failed").field("reason", reason).field("reply", verdict.reply().code);
     let told = match verdict {
-        LoginVerdict::Accepted(_) => (Class::Success, Level::Info, line("auth-succeeded")),
+        LoginVerdict::Accepted(_, ProvenBy::MainPassword) => {
+            (Class::Success, Level::Info, line("auth-succeeded"))
+        }
+        LoginVerdict::Accepted(_, ProvenBy::AppPassword(id)) => {
+            let line = line("auth-succeeded").field("app-password", id);
+            let named = match noted.app_password.as_str() {
+                "" => line,
+                name => line.peer_text("app-password-name", name, LOG_LOGIN_CHARS_MAX),
+            };
+            (Class::Success, Level::Info, named)
+        }
         LoginVerdict::Refused(_) => (Class::Hostile, Level::Info, failed()),
         // Only the owner can come here.
         LoginVerdict::Disabled(_) => (Class::Success, Level::Info, failed()),
@@ -244,7 +249,7 @@ mod tests {
             address: address.parse().unwrap(),
             listener: Listener::Submissions,
         };
-        Noted { peer, note }
+        Noted { peer, note, app_password: String::new() }
     }
 
     fn login(verdict: LoginVerdict) -> Note {
@@ -272,8 +277,17 @@ mod tests {
 
     #[test]
     fn a_login_that_succeeds_is_never_called_failed() {
-        let line = one_line(login(LoginVerdict::Accepted(AccountId(1))));
+        let line = one_line(login(LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)));
         assert!(line.starts_with("event=auth-succeeded ") && !line.contains("reply="), "{line}");
+    }
+
+    #[test]
+    fn a_login_with_an_application_password_says_which_and_no_name_breaks_the_line() {
+        let by = ProvenBy::AppPassword(crate::directory::credential::CredentialId(3));
+        let mut noted = noted("203.0.113.9", login(LoginVerdict::Accepted(AccountId(1), by)));
+        noted.app_password = "phone\" from=1.2.3.4".to_owned();
+        let line = Recorder::new().judge(Moment(0), &noted).pop().unwrap().1;
+        assert!(line.ends_with(r#" app-password=3 app-password-name="phone\"\u{20}from=1.2.3.4""#), "{line}");
     }
 
     #[test]
@@ -328,7 +342,7 @@ mod tests {
             octets += lines.iter().map(|(_, line)| line.len() + 1).sum::<usize>();
         }
         assert!(octets <= LOG_HOSTILE_OCTETS_PER_MINUTE, "{octets}");
-        let good = noted("198.51.100.1", login(LoginVerdict::Accepted(AccountId(1))));
+        let good = noted("198.51.100.1", login(LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)));
         assert_eq!(recorder.judge(Moment(2), &good).len(), 1);
         assert_eq!(
             recorder.counters().find(|(name, _)| *name == ("login", "wrong-password")).unwrap().1,

@@ -10,6 +10,7 @@
 
 mod changes;
 mod configuration;
+mod credential;
 mod localserve;
 mod mail;
 mod password;

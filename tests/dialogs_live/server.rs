@@ -1,17 +1,21 @@
 //! The built binary as a server with the world of a dialogue, made by the commands an administrator has.
 
+use gatepost::auth::credential;
 use gatepost::contract::Listener;
+use gatepost::control::{Request, Response, SOCKET_NAME};
 use gatepost::dialog::kept::LiveMessage;
 use gatepost::dialog::{Dialog, Head, Kind, WorldFact};
-use gatepost::directory::AccountState;
+use gatepost::directory::credential::MainPassword;
+use gatepost::directory::{AccountState, plan};
 use gatepost::mail::date;
-use gatepost::types::{Address, MailId};
+use gatepost::types::{Address, MailId, UnixTime};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
@@ -159,6 +163,12 @@ impl Server {
                     for address in &fact.addresses {
                         self.command(&["account", "address", "add", &name, &address.to_string()], "");
                     }
+                    for password in &fact.app_passwords {
+                        self.add_app_password(fact.name.clone(), password);
+                    }
+                    if fact.main_password == MainPassword::Forbidden {
+                        self.command(&["account", "passwd", &name, "--app-passwords-only", "on"], "");
+                    }
                     match fact.state {
                         AccountState::Active => {}
                         AccountState::Disabled => drop(self.command(&["account", "disable", &name], "")),
@@ -183,6 +193,20 @@ impl Server {
                 self.command(&["domain", "catch-all", name.as_str(), &account.to_string()], "");
             }
         }
+    }
+
+    /// Gives an account an application password that is known beforehand, which no command does.
+    fn add_app_password(&self, account: Address, password: &str) {
+        let digest = credential::digest(password.as_bytes());
+        let request =
+            Request::Change(plan::Request::CredentialAdd(account, String::new(), UnixTime(1), digest));
+        let mut stream = BufReader::new(UnixStream::connect(self.dir().join(SOCKET_NAME)).unwrap());
+        serde_json::to_writer(stream.get_mut(), &request).unwrap();
+        stream.get_mut().write_all(b"\n").unwrap();
+        let mut answer = String::new();
+        stream.read_line(&mut answer).unwrap();
+        let answer: Response = serde_json::from_str(&answer).unwrap();
+        assert!(matches!(answer, Response::Changed { anything: true, .. }), "{answer:?}");
     }
 
     /// Every message that came from this address, in the order in which the lists first had it; `known` is

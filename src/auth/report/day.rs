@@ -53,7 +53,7 @@ impl Outcome {
     #[must_use]
     pub fn of(verdict: LoginVerdict) -> Self {
         match verdict {
-            LoginVerdict::Accepted(_) => Self::Accepted,
+            LoginVerdict::Accepted(..) => Self::Accepted,
             LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) => Self::Refused,
             LoginVerdict::Unavailable(Unavailability::Throttled(_)) => Self::TurnedAway,
             LoginVerdict::Unavailable(

@@ -202,7 +202,7 @@ fn count_source(
 /// The reason's word, as in the log.
 fn reason(verdict: LoginVerdict) -> &'static str {
     match verdict {
-        LoginVerdict::Accepted(_) => "ok",
+        LoginVerdict::Accepted(..) => "ok",
         LoginVerdict::Refused(refusal) => Refusal::name(refusal),
         LoginVerdict::Disabled(_) => "disabled",
         LoginVerdict::Unavailable(why) => Unavailability::name(why),

@@ -53,6 +53,7 @@ pub fn kept(directory: Option<&Directory>, login: &str) -> KeptName {
     match lookup::look_up(directory, login.as_bytes()) {
         LoginLookup::Account(id, _)
         | LoginLookup::DisabledAccount(id, _)
+        | LoginLookup::MainPasswordForbidden(id)
         | LoginLookup::AccountWithoutPassword(id) => of_account(id),
         LoginLookup::Alias => KeptName { text: whole(address.as_ref(), login), account: None },
         // The domain is one of ours; what stands before it is anything.

@@ -2,7 +2,7 @@ use super::day::{LoginCounts, SourceCounts, SuccessCounts, Tally, Visit};
 use super::names::{self, KeptName};
 use super::summary::{Summary, Unusual};
 use super::*;
-use crate::auth::verdict::{LoginVerdict, Refusal};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Refusal};
 use crate::directory::Directory;
 use crate::directory::plan::{self, Request};
 use crate::limits::{
@@ -20,7 +20,7 @@ fn at(day: u64, ms: u64) -> Now {
 
 fn attempt(source: IpAddr, session: u64, login: &str, accepted: bool) -> Attempt {
     let verdict = if accepted {
-        LoginVerdict::Accepted(AccountId(1))
+        LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)
     } else {
         LoginVerdict::Refused(Refusal::WrongPassword)
     };

@@ -1,10 +1,12 @@
 use super::*;
 use crate::auth::phc::PasswordHash;
 use crate::auth::verdict::ThrottleRule;
+use crate::directory::credential::{AppPasswords, CredentialId, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
 use crate::limits::{HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX};
-use crate::types::AccountId;
+use crate::types::{AccountId, UnixTime};
 
+const APP_PASSWORD: &[u8] = b"7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeee";
 const T0: Moment = Moment(1_000_007);
 
 fn phc(salt: u8) -> String {
@@ -25,6 +27,7 @@ fn directory() -> Directory {
             addresses: vec![name.parse().unwrap()],
             password,
             state,
+            app_passwords: Default::default(),
         })
     };
     let domain = |name: &str, catch_all| {
@@ -38,12 +41,15 @@ fn directory() -> Directory {
             account(2, "off@example.org", Some(phc(2)), AccountState::Disabled),
             account(3, "new@example.org", None, AccountState::Active),
             account(4, "odd@example.org", Some("$2y$10$abc".into()), AccountState::Active),
+            app_passwords(5, "apps@example.org", AccountState::Active, MainPassword::Forbidden),
+            app_passwords(6, "both@example.org", AccountState::Active, MainPassword::Allowed),
+            app_passwords(7, "offapps@example.org", AccountState::Disabled, MainPassword::Allowed),
             Change::PutAlias(Alias {
                 address: "info@example.org".parse().unwrap(),
                 members: vec!["me@example.org".parse().unwrap()],
             }),
         ],
-        5,
+        8,
     )
 }
 
@@ -64,6 +70,20 @@ fn verifier() -> Verifier {
     verifier
 }
 
+/// An account with a main password and the application password [`APP_PASSWORD`].
+fn app_passwords(id: u32, name: &str, state: AccountState, main: MainPassword) -> Change {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+    let tag = credential::seal(&key, credential::digest(APP_PASSWORD));
+    let app_passwords = AppPasswords::default().with("phone", UnixTime(1), tag).unwrap();
+    Change::PutAccount(Account {
+        id: AccountId(id),
+        addresses: vec![name.parse().unwrap()],
+        password: Some(phc(3)),
+        state,
+        app_passwords: AppPasswords { main, ..app_passwords },
+    })
+}
+
 /// Every class that is refused, by the attempt that meets it.
 fn refused_classes() -> Vec<(Refusal, Attempt)> {
     let mut other = attempt(1, b"me@example.org");
@@ -76,6 +96,7 @@ fn refused_classes() -> Vec<(Refusal, Attempt)> {
         (Refusal::WrongPasswordOfDisabledAccount, attempt(1, b"off@example.org")),
         (Refusal::NoPassword, attempt(1, b"new@example.org")),
         (Refusal::NoPassword, attempt(1, b"odd@example.org")),
+        (Refusal::MainPasswordForbidden, attempt(1, b"apps@example.org")),
         (Refusal::Alias, attempt(1, b"info@example.org")),
         (Refusal::Alias, attempt(1, b"postmaster@example.org")),
         (Refusal::CatchAll, attempt(1, b"x@all.example")),
@@ -167,8 +188,8 @@ fn a_refusal_leaves_on_the_first_tick_after_the_least_wait_and_the_decision() {
 #[test]
 fn the_right_password_is_answered_at_once() {
     for (login, verdict) in [
-        ("me@example.org", LoginVerdict::Accepted(AccountId(1))),
-        ("ME@EXAMPLE.ORG", LoginVerdict::Accepted(AccountId(1))),
+        ("me@example.org", LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)),
+        ("ME@EXAMPLE.ORG", LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)),
         ("off@example.org", LoginVerdict::Disabled(AccountId(2))),
     ] {
         let mut verifier = verifier();
@@ -301,7 +322,7 @@ fn a_dead_worker_costs_the_attempt_in_flight_and_no_other() {
     verifier.hashed(T0.plus_ms(90), job.id, true);
     let first = verifier.due(T0.plus_ms(90));
     assert_eq!(first.len(), 1);
-    assert_eq!(first[0].verdict, LoginVerdict::Accepted(AccountId(1)));
+    assert_eq!(first[0].verdict, LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword));
     assert_eq!(verdict(&mut verifier), LoginVerdict::Unavailable(Unavailability::Worker));
 }
 
@@ -425,4 +446,71 @@ fn the_refusal_of_a_source_with_a_record_leaves_later_and_on_the_grid_whoever_is
     assert!(times.is_sorted() && times[4] > times[0], "{times:?}");
     assert!(times.iter().all(|ms| (T0.0 + ms).is_multiple_of(REFUSAL_TICK_MS)));
     assert_eq!(times, leaving(b"who@example.org"));
+}
+
+fn with_app_password(login: &[u8]) -> Attempt {
+    Attempt { password: Secret::new(APP_PASSWORD.to_vec()), ..attempt(1, login) }
+}
+
+#[test]
+fn an_application_password_is_accepted_at_once_without_worker_queue_or_hash() {
+    let mut verifier = Verifier::new([1; 32], Chance::from_seed([2; 32]));
+    for (login, id) in [("apps@example.org", 5), ("BOTH@example.org", 6)] {
+        verifier.submit(T0, Some(&directory()), with_app_password(login.as_bytes()));
+        let decided = verifier.due(T0);
+        let by = ProvenBy::AppPassword(CredentialId(1));
+        assert_eq!(decided[0].verdict, LoginVerdict::Accepted(AccountId(id), by));
+        assert!(verifier.next_job(T0).is_none());
+    }
+}
+
+#[test]
+fn an_application_password_of_one_account_opens_no_other_and_costs_one_hash_there() {
+    let refused: Vec<Attempt> =
+        refused_classes().into_iter().map(|(_, attempt)| with_app_password(&attempt.login)).collect();
+    for attempt in refused {
+        if attempt.login == b"apps@example.org" {
+            continue;
+        }
+        let mut verifier = verifier();
+        verifier.submit(T0, Some(&directory()), attempt);
+        let job = verifier.next_job(T0).unwrap();
+        verifier.hashed(T0, job.id, false);
+        assert!(verifier.next_job(T0).is_none());
+        assert!(matches!(verdict(&mut verifier), LoginVerdict::Refused(_)));
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_application_password_costs_one_hash() {
+    for login in ["apps@example.org", "both@example.org", "me@example.org", "who@example.org"] {
+        let mut verifier = verifier();
+        let password = Secret::new(b"7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeef".to_vec());
+        verifier.submit(T0, Some(&directory()), Attempt { password, ..attempt(1, login.as_bytes()) });
+        let job = verifier.next_job(T0).unwrap();
+        assert_eq!(job.tag.len(), 32);
+        verifier.hashed(T0, job.id, false);
+        assert!(verifier.next_job(T0).is_none(), "{login}");
+    }
+}
+
+#[test]
+fn the_owner_of_a_disabled_account_learns_it_by_an_application_password_too() {
+    let mut verifier = verifier();
+    verifier.submit(T0, Some(&directory()), with_app_password(b"offapps@example.org"));
+    assert_eq!(verifier.due(T0)[0].verdict, LoginVerdict::Disabled(AccountId(7)));
+}
+
+#[test]
+fn an_application_password_acts_for_nobody_else() {
+    let mut verifier = verifier();
+    let authorize_as = Some(b"me@example.org".to_vec());
+    verifier.submit(
+        T0,
+        Some(&directory()),
+        Attempt { authorize_as, ..with_app_password(b"both@example.org") },
+    );
+    let job = verifier.next_job(T0).unwrap();
+    verifier.hashed(T0, job.id, true);
+    assert_eq!(verdict(&mut verifier), LoginVerdict::Refused(Refusal::OtherIdentity));
 }

@@ -1,6 +1,7 @@
 //! Accounts and their addresses.
 
 use super::{Plan, PlanError, account_of, changing, name_of, name_of_id, served, warn_of_aliases_that_list};
+use crate::directory::credential::AppPasswords;
 use crate::directory::{Account, AccountState, Change, DETAIL_SEPARATOR, Directory, DomainEntry, Target};
 use crate::limits::{ACCOUNTS_MAX, ADDRESSES_PER_ACCOUNT_MAX, PHC_OCTETS_MAX};
 use crate::types::{AccountId, Address};
@@ -34,6 +35,7 @@ pub(super) fn add(directory: &Directory, name: &Address, password: Option<&str>)
         addresses: vec![name.clone()],
         password: password.map(str::to_owned),
         state: AccountState::Active,
+        app_passwords: AppPasswords::default(),
     })))
 }
 

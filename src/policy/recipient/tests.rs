@@ -27,6 +27,7 @@ impl World {
             addresses: vec![name.parse().unwrap()],
             password: None,
             state,
+            app_passwords: Default::default(),
         }));
         self
     }

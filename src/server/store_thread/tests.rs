@@ -124,6 +124,7 @@ fn answers_of_commits(answers: &[FromStore]) -> Vec<(u64, CommitAnswer)> {
         FromStore::Spooled(..)
         | FromStore::Changed(_)
         | FromStore::Reported(_)
+        | FromStore::Remembered(_)
         | FromStore::Listed(..)
         | FromStore::Message(..)
         | FromStore::Slice(..)

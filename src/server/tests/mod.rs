@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test plays the world outside")]
 
 mod control;
+mod credentials;
 mod ending;
 mod hostile;
 mod mail;
@@ -73,6 +74,7 @@ pub(super) fn furnished() -> MemoryStore {
         addresses: vec![address("me@example.org")],
         password: Some(password.to_string()),
         state: AccountState::Active,
+        app_passwords: Default::default(),
     };
     let info = Alias { address: address("info@example.org"), members: vec![address("me@example.org")] };
     let domain = DomainEntry { name: Domain::parse("example.org").unwrap(), catch_all: None };
@@ -112,6 +114,7 @@ impl World {
             connections_per_host_max: 400,
             connections_per_net_max: 400,
             auth_report_days: 30,
+            new_place_notice: true,
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,

@@ -120,7 +120,7 @@ impl Conn {
         {
             login.push_str(&String::from_utf8_lossy(&self.password));
         }
-        let noted = Noted { peer: self.facts, note };
+        let noted = Noted { peer: self.facts, note, app_password: String::new() };
         let lines = desk.recorder.judge(desk.now.moment, &noted);
         let mut texts: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         texts.push(format!("{noted:?}"));

@@ -80,7 +80,7 @@ impl Core {
         ctx.say(verdict.reply());
         let after = Phase::Idle(Some(client));
         match verdict {
-            LoginVerdict::Accepted(account) => {
+            LoginVerdict::Accepted(account, _) => {
                 self.account = Some(account);
                 after
             }

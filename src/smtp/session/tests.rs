@@ -84,9 +84,10 @@ impl Driver {
                 Answer::Recipient(RecipientLookup::NoSuchAddress)
             }
             Question::Recipient(_) => Answer::Recipient(RecipientLookup::Account(AccountId(1))),
-            Question::Login { .. } => {
-                Answer::Login(crate::auth::verdict::LoginVerdict::Accepted(AccountId(1)))
-            }
+            Question::Login { .. } => Answer::Login(crate::auth::verdict::LoginVerdict::Accepted(
+                AccountId(1),
+                crate::auth::verdict::ProvenBy::MainPassword,
+            )),
             Question::Commit(commit) => {
                 assert_eq!(commit.body_octets, u64::try_from(self.kept.len()).unwrap());
                 self.commits.push(std::mem::take(&mut self.kept));

@@ -13,7 +13,13 @@ const ACCOUNT: AccountId = AccountId(1);
 
 fn store(dir: &Path) -> FjallStore {
     let (mut store, _) = FjallStore::open(dir, OpenMode::Write).unwrap();
-    let account = Account { id: ACCOUNT, addresses: vec![], password: None, state: AccountState::Active };
+    let account = Account {
+        id: ACCOUNT,
+        addresses: vec![],
+        password: None,
+        state: AccountState::Active,
+        app_passwords: Default::default(),
+    };
     store.commit(&[Operation::Change(vec![Change::PutAccount(account)])]).unwrap();
     store
 }

@@ -144,6 +144,7 @@ fn directory_entries_are_read_as_they_were_written() {
         addresses: vec![address.clone()],
         password: Some("$argon2id$".to_owned()),
         state: AccountState::Suspended,
+        app_passwords: Default::default(),
     };
     let key = account_key(Tag::Account, account.id);
     assert_eq!(decode_account(&key, &encode_account(&account).unwrap()), Ok(account));
@@ -153,9 +154,46 @@ fn directory_entries_are_read_as_they_were_written() {
 }
 
 #[test]
+fn an_account_with_application_passwords_is_not_read_by_a_program_that_knows_none() {
+    use crate::directory::credential::{AppPasswords, CredentialTag, MainPassword};
+    let plain = Account {
+        id: AccountId(9),
+        addresses: vec![],
+        password: None,
+        state: AccountState::Active,
+        app_passwords: AppPasswords::default(),
+    };
+    let key = account_key(Tag::Account, plain.id);
+    assert_eq!(encode_account(&plain).unwrap()[0], 1, "older programs go on reading the others");
+    let used = AppPasswords::default().with("phone", UnixTime(5), CredentialTag([7; 32])).unwrap();
+    let forbidden = AppPasswords { main: MainPassword::Forbidden, ..AppPasswords::default() };
+    for app_passwords in [used, forbidden] {
+        let account = Account { app_passwords, ..plain.clone() };
+        let mut value = encode_account(&account).unwrap();
+        assert_eq!((value[0], decode_account(&key, &value)), (2, Ok(account)));
+        value[0] = 3;
+        assert!(matches!(decode_account(&key, &value), Err(StoreError::Layout(_))));
+    }
+}
+
+#[test]
+fn what_is_remembered_of_logins_is_read_as_it_was_written() {
+    let mut history = crate::directory::history::LoginHistory::default();
+    history.learn(UnixTime(5), "192.0.2.1".parse().unwrap(), None);
+    let key = account_key(Tag::History, AccountId(9));
+    let value = encode_history(AccountId(9), &history).unwrap();
+    assert_eq!(decode_history(&key, &value), Ok((AccountId(9), history)));
+}
+
+#[test]
 fn an_entry_under_a_key_that_is_not_its_own_is_damage() {
-    let account =
-        Account { id: AccountId(9), addresses: vec![], password: None, state: AccountState::Active };
+    let account = Account {
+        id: AccountId(9),
+        addresses: vec![],
+        password: None,
+        state: AccountState::Active,
+        app_passwords: Default::default(),
+    };
     let value = encode_account(&account).unwrap();
     let other = account_key(Tag::Account, AccountId(8));
     assert!(matches!(decode_account(&other, &value), Err(StoreError::Damaged(_))));
@@ -177,6 +215,7 @@ fn tags_are_what_the_layout_says() {
         Tag::Domain,
         Tag::Account,
         Tag::Alias,
+        Tag::History,
         Tag::Mail,
         Tag::NextUid,
         Tag::Reference,

@@ -1,6 +1,7 @@
 //! What the store on disk promises.
 
 use super::*;
+use crate::directory::history::LoginHistory;
 use crate::directory::{Alias, DomainEntry};
 use crate::limits;
 use crate::types::Domain;
@@ -137,6 +138,32 @@ fn the_directory_comes_back_after_a_kill() {
     assert_eq!(directory.aliases().cloned().collect::<Vec<_>>(), [alias]);
     assert_eq!(directory.next_account(), 6, "the id of a removed account is never given out again");
     assert_eq!(after.server_key(), store.server_key());
+}
+
+#[test]
+fn what_is_remembered_of_logins_survives_a_kill_and_goes_with_its_account() {
+    let dir = scratch();
+    let mut store = open(dir.path());
+    add_accounts(&mut store, &[1, 2]);
+    let mut history = LoginHistory::default();
+    history.learn(UnixTime(1_000_000), [192, 0, 2, 1].into(), None);
+    let remember = |account| Change::PutHistory(AccountId(account), history.clone());
+    store.commit(&[Operation::Change(vec![remember(1), remember(2), remember(9)])]).unwrap();
+    drop(store);
+    let mut store = open(dir.path());
+    let known = |store: &FjallStore| -> Vec<(u32, LoginHistory)> {
+        store.directory().unwrap().histories().map(|(id, history)| (id.0, history.clone())).collect()
+    };
+    assert_eq!(known(&store), [(1, history.clone()), (2, history.clone())], "9 is nobody");
+    // Written behind a removal that was under way: it is nobody's then.
+    store
+        .commit(&[
+            Operation::Change(vec![Change::RemoveAccount(AccountId(1))]),
+            Operation::Change(vec![remember(1)]),
+        ])
+        .unwrap();
+    drop(store);
+    assert_eq!(known(&open(dir.path())), [(2, history.clone())]);
 }
 
 #[test]

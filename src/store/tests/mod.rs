@@ -59,6 +59,7 @@ fn add_account(account: u32) -> Change {
         addresses: vec![format!("a{account}@example.org").parse().unwrap()],
         password: None,
         state: AccountState::Active,
+        app_passwords: Default::default(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! The store on disk and the store in memory are asked the same and must say the same.
 
 use super::*;
+use crate::directory::credential::CredentialId;
+use crate::directory::history::LoginHistory;
 use crate::directory::{Alias, DomainEntry};
 use crate::store::memory::MemoryStore;
 use crate::types::Domain;
@@ -63,14 +65,27 @@ impl Pair {
         let name = Domain::parse(&format!("d{}.example", self.chance.below(3))).unwrap();
         let address = format!("list{}@example.org", self.chance.below(3)).parse().unwrap();
         let live = self.memory.directory().unwrap().account(AccountId(account)).is_some();
-        Operation::Change(vec![match self.chance.below(6) {
+        Operation::Change(vec![match self.chance.below(8) {
             0 if live => Change::RemoveAccount(AccountId(account)),
             1 => Change::PutDomain(DomainEntry { name, catch_all: Some(AccountId(account)) }),
             2 => Change::RemoveDomain(name),
             3 => Change::PutAlias(Alias { address, members: vec![] }),
             4 => add_account(account),
+            5 => self.a_history(AccountId(account)),
             _ => Change::RemoveAlias(address),
         }])
+    }
+
+    /// Whoever it is about may be gone, or never have been there.
+    fn a_history(&mut self, account: AccountId) -> Change {
+        let mut history = LoginHistory::default();
+        let octet = u8::try_from(self.chance.below(200)).unwrap();
+        history.learn(
+            UnixTime(self.chance.below(1_000_000)),
+            [10, 0, octet, 1].into(),
+            Some(CredentialId(1)),
+        );
+        Change::PutHistory(account, history)
     }
 
     fn a_group(&mut self) {
@@ -105,7 +120,8 @@ impl Pair {
             let accounts: Vec<_> = directory.accounts().cloned().collect();
             let domains: Vec<_> = directory.domains().cloned().collect();
             let aliases: Vec<_> = directory.aliases().cloned().collect();
-            (accounts, domains, aliases, directory.next_account())
+            let histories: Vec<_> = directory.histories().map(|(id, one)| (id, one.clone())).collect();
+            (accounts, domains, aliases, histories, directory.next_account())
         });
     }
 }

@@ -1,0 +1,146 @@
+//! What is remembered of logins that succeeded: places, the last use of application passwords, and a notice
+//! for the owner when a place is new.
+//!
+//! Nobody is promised that these records are durable, so they are applied at once and written behind; an
+//! administrator's changes never touch them, and they never touch an account.
+
+use super::store_thread::{BodySource, ToStore};
+use super::turn::Loop;
+use crate::auth::throttle::Throttle;
+use crate::auth::verdict::{LoginVerdict, ProvenBy};
+use crate::auth::verifier::canonical;
+use crate::contract::{Commit, CommitAnswer, Delivery, PeerFacts, Ticket};
+use crate::directory::credential::CredentialId;
+use crate::directory::history::Novelty;
+use crate::directory::{Change, Directory};
+use crate::limits::{NEW_PLACE_NOTICES_PER_DAY_MAX, NEW_PLACE_NOTICES_SECONDS};
+use crate::mail::notice::{NewPlace, new_place};
+use crate::mail::trace;
+use crate::telemetry::line::Line;
+use crate::telemetry::note::Note;
+use crate::types::{AccountId, Address, MailId, ReversePath, SessionId};
+use std::net::IpAddr;
+
+/// Whose a message is that the server itself writes: no session has this number.
+const NO_SESSION: SessionId = SessionId(0);
+
+/// Tells the throttle in which networks the logins of every account are known.
+pub(super) fn load_places(throttle: &mut Throttle, directory: &Directory) {
+    for (id, history) in directory.histories() {
+        let addresses = directory.account(id).map_or(&[][..], |account| &account.addresses);
+        for login in addresses.iter().map(login_of) {
+            for place in &history.places {
+                throttle.load_place(&login, place.prefix, place.last);
+            }
+        }
+    }
+}
+
+/// Lets the throttle forget the logins that a change takes from an account. To be called before it is applied.
+pub(super) fn forget_logins(throttle: &mut Throttle, directory: &Directory, change: &Change) {
+    let (id, kept) = match change {
+        Change::PutAccount(account) => (account.id, &account.addresses[..]),
+        Change::RemoveAccount(id) => (*id, &[][..]),
+        Change::PutDomain(_)
+        | Change::RemoveDomain(_)
+        | Change::PutAlias(_)
+        | Change::RemoveAlias(_)
+        | Change::PutHistory(..) => return,
+    };
+    let Some(before) = directory.account(id) else { return };
+    let is_gone = |address: &&Address| !kept.iter().any(|other| other.key() == address.key());
+    for login in before.addresses.iter().filter(is_gone).map(login_of) {
+        throttle.forget_login(&login);
+    }
+}
+
+/// An address as the throttle knows it.
+fn login_of(address: &Address) -> Vec<u8> {
+    canonical(address.to_string().as_bytes())
+}
+
+impl Loop {
+    /// What the owner calls the application password that a login succeeded with, for the log.
+    pub(super) fn name_of_app_password(&self, note: &Note) -> String {
+        let Note::Login { verdict: LoginVerdict::Accepted(account, ProvenBy::AppPassword(id)), .. } = note
+        else {
+            return String::new();
+        };
+        let account = self.directory.account(*account);
+        let used = account.and_then(|account| account.app_passwords.get(*id));
+        used.map(|used| used.name.clone()).unwrap_or_default()
+    }
+
+    /// Remembers a login that succeeded; others leave no record here.
+    pub(super) fn remember_login(&mut self, peer: PeerFacts, mechanism: &str, verdict: LoginVerdict) {
+        let (account, by) = match verdict {
+            LoginVerdict::Accepted(account, by) => (account, by),
+            LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_) => return,
+        };
+        let credential = match by {
+            ProvenBy::AppPassword(id) => Some(id),
+            ProvenBy::MainPassword => None,
+        };
+        let mut history = self.directory.history(account).cloned().unwrap_or_default();
+        let now = self.now.unix;
+        let learned = history.learn(now, peer.address, credential);
+        if self.store_is_down || !learned.is_changed {
+            return;
+        }
+        let recent = history.places_since(now, NEW_PLACE_NOTICES_SECONDS);
+        let change = Change::PutHistory(account, history);
+        self.directory.apply(&change);
+        self.store.send(self.now.moment, ToStore::Remember(Box::new(change)));
+        match learned.novelty {
+            Novelty::NewPlace if self.config.new_place_notice && recent <= NEW_PLACE_NOTICES_PER_DAY_MAX => {
+                self.send_notice(account, credential, peer.address, mechanism);
+            }
+            Novelty::NewPlace | Novelty::FirstEver | Novelty::KnownPlace => {}
+        }
+    }
+
+    /// Puts the notice into the owner's mailbox. Nobody waits for it; what becomes of it is in the log if it
+    /// fails.
+    fn send_notice(
+        &mut self,
+        account: AccountId,
+        credential: Option<CredentialId>,
+        source: IpAddr,
+        mechanism: &str,
+    ) {
+        let Some(owner) = self.directory.account(account) else { return };
+        let Some(address) = owner.addresses.first() else { return };
+        let used = credential.and_then(|id| owner.app_passwords.get(id));
+        let id = MailId::new(self.now.unix, self.chance.u64());
+        let body = new_place(&NewPlace {
+            account: address,
+            hostname: &self.config.hostname,
+            id,
+            time: self.now.unix,
+            source,
+            mechanism,
+            app_password: used.map(|used| (used.id.0, used.name.as_str())),
+        });
+        let commit = Commit {
+            id,
+            received: self.now.unix,
+            sender: ReversePath::Null,
+            deliveries: vec![Delivery { account, recipient: address.to_string() }],
+            prefix: trace::return_path(&ReversePath::Null),
+            body_octets: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        };
+        let body = (BodySource::Memory(body), 0);
+        self.store.commit(self.now.moment, NO_SESSION, Ticket(0), Box::new(commit), body);
+    }
+
+    /// A message of the server's own that could not be kept is told in the log.
+    pub(super) fn tell_lost_notice(&mut self, session: SessionId, answer: CommitAnswer) {
+        let why = match (session == NO_SESSION, answer) {
+            (true, CommitAnswer::DiskFull) => "the disk is full",
+            (true, CommitAnswer::Failed) => "the store is behind, or the account is gone",
+            (false, CommitAnswer::DiskFull | CommitAnswer::Failed) | (_, CommitAnswer::Durable) => return,
+        };
+        let line = Line::new("notice-not-kept").text("reason", why);
+        self.recorder.operation(self.now, log::Level::Warn, line);
+    }
+}
