@@ -210,27 +210,32 @@ pub const HASH_KNOWN_IN_A_ROW_MAX: usize = 3;
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.
 pub const HASH_MS_MAX: u64 = 10_000;
-/// Octets of one job on the hash worker's socket: a head of 24, then password, salt and tag.
+/// Octets of one job on the hash worker's socket: a head of 25, then password, salt and tag.
 pub const HASH_JOB_OCTETS_MAX: usize =
-    24 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
+    25 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
 /// Idle time after which the hash worker gives its memory back.
 pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
 /// How much the hash worker yields to others (the `nice` value it adds to its own).
 pub const HASH_NICE: i32 = 10;
 /// Rounds of PBKDF2-HMAC-SHA-256 for every SCRAM key of this server, real or not. A client computes them at
-/// each login, so it is no larger than what a phone bears; RFC 7677 asks for 4,096 at least.
+/// each login, so it is no larger than what a phone bears.
 pub const SCRAM_ITERATIONS: u32 = 600_000;
+/// Fewest rounds that RFC 7677 section 4 allows.
+pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 /// Most rounds that the hash worker is asked for.
 pub const SCRAM_ITERATIONS_MAX: u32 = 2_000_000;
-const _: () = assert!(SCRAM_ITERATIONS >= 4_096 && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
+const _: () = assert!(SCRAM_ITERATIONS >= SCRAM_ITERATIONS_MIN && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
 /// Octets of a SCRAM salt.
 pub const SCRAM_SALT_OCTETS: usize = 16;
+/// Octets of a client's message with its base64 undone; a longer one is malformed. Proofs are hashed by the
+/// loop, [`SCRAM_KEYS_TRIED`] times each, so they stay short.
+pub const SCRAM_MESSAGE_OCTETS_MAX: usize = 2_048;
 /// Octets of a client's nonce; a longer one is malformed.
 pub const SCRAM_NONCE_OCTETS_MAX: usize = 256;
 /// Octets of chance in the server's part of a nonce.
 pub const SCRAM_NONCE_CHANCE_OCTETS: usize = 24;
 /// Stored keys that a proof is tried against, always exactly so many: real ones first, decoys for the rest.
-pub const SCRAM_KEYS_TRIED: usize = 16;
+pub const SCRAM_KEYS_TRIED: usize = CREDENTIALS_PER_ACCOUNT_MAX + 1;
 /// SCRAM keys of one account, all its addresses and credentials together; the oldest go.
 pub const SCRAM_KEYS_PER_ACCOUNT_MAX: usize = 64;
 /// Accounts whose SCRAM keys wait to be made by the hash worker; a further one is left for its next login.

@@ -20,6 +20,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Refused(..) => return Err(unexpected()),
@@ -51,6 +52,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         Response::NoThrottle => no_server(),
         Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)

@@ -3,7 +3,7 @@
 use super::{Verdict, promise};
 use crate::auth::credential;
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
-use crate::auth::verifier::{Attempt, Verifier};
+use crate::auth::verifier::{Attempt, ProofAttempt, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::credential::{AppPasswords, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
@@ -78,7 +78,11 @@ fn exchange(directory: &Directory, how: u8, login: &[u8], password: &[u8]) -> Re
         _ => vec!["AUTH PLAIN".to_owned(), String::from_utf8_lossy(password).replace(['\r', '\n'], "")],
     };
     let mut desk = Desk::new(directory, password)?;
-    desk.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }))?;
+    desk.event(Event::TlsUp(TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        bindings: Default::default(),
+    }))?;
     desk.event(Event::Opened)?;
     for line in std::iter::once("EHLO client.example".to_owned()).chain(lines) {
         desk.event(Event::Bytes(format!("{line}\r\n").as_bytes()))?;
@@ -109,6 +113,7 @@ impl<'a> Desk<'a> {
             hostname: Domain::parse("mail.example.org").map_err(|error| error.to_string())?,
             message_octets_max: 1_000_000,
             tls_available: true,
+            scram: crate::types::ScramUse::All,
             idle_ms: 300_000,
         };
         let chance = Chance::from_seed([1; 32]);
@@ -165,12 +170,26 @@ impl<'a> Desk<'a> {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) -> Result<(), String> {
-        let Question::Login { login, password, authorize_as } = question else {
-            return Err("it asks for what no login needs".to_owned());
+        let session = SessionId(1);
+        let (login, password, authorize_as) = match question {
+            Question::Login { login, password, authorize_as } => (login, password, authorize_as),
+            Question::Salt(login) => {
+                let salt = self.verifier.salts().of(&login);
+                return self.event(Event::Answered(ticket, Answer::Salt(salt)));
+            }
+            Question::Proof(proof) => {
+                let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                self.verifier.submit_proof(self.now.moment, Some(self.directory), &attempt);
+                self.questions = self.questions.saturating_add(1);
+                return self.leave();
+            }
+            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
+                return Err("it asks for what no login needs".to_owned());
+            }
         };
         self.questions = self.questions.saturating_add(1);
         let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-        let session = SessionId(1);
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
         self.verifier.submit(self.now.moment, Some(self.directory), attempt);
         while let Some(job) = self.verifier.next_job(self.now.moment) {
@@ -180,12 +199,21 @@ impl<'a> Desk<'a> {
             self.hashes.push(cost);
             self.verifier.hashed(self.now.moment, job.id, matched);
         }
+        self.leave()
+    }
+
+    /// The verdict leaves when its time has come.
+    fn leave(&mut self) -> Result<(), String> {
         self.now.moment = self.verifier.next_deadline().unwrap_or(self.now.moment).max(self.now.moment);
         let decided = self.verifier.due(self.now.moment);
         promise(decided.len() == 1, "a login has no verdict, or two")?;
         for one in decided {
             self.judge(one.verdict)?;
-            self.event(Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+            let answer = match one.signature {
+                None => Answer::Login(one.verdict),
+                Some(signature) => Answer::Proof(one.verdict, signature),
+            };
+            self.event(Event::Answered(one.ticket, answer))?;
         }
         Ok(())
     }

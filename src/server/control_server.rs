@@ -10,6 +10,7 @@ use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
 use crate::auth::credential;
 use crate::auth::report::Ledger;
+use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
 use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
@@ -18,7 +19,7 @@ use crate::directory::{Account, Change, Directory, Target};
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, Moment, Now};
+use crate::types::{AccountId, Address, Moment, Now, ScramUse};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -59,6 +60,7 @@ pub struct ControlServer {
     first_token: usize,
     /// Seals new application passwords.
     server_key: [u8; 32],
+    scram: ScramUse,
     /// By a number that is never used again.
     clients: BTreeMap<u64, Client>,
     last_client: u64,
@@ -90,6 +92,7 @@ impl ControlServer {
         registry: &Registry,
         first_token: usize,
         server_key: [u8; 32],
+        scram: ScramUse,
     ) -> io::Result<Self> {
         let path = data_dir.join(SOCKET_NAME);
         let said = |what: &str, error: &io::Error| {
@@ -125,6 +128,7 @@ impl ControlServer {
             path,
             first_token,
             server_key,
+            scram,
             clients: BTreeMap::new(),
             last_client: 0,
             asks: BTreeMap::new(),
@@ -295,6 +299,13 @@ impl ControlServer {
                 }
             }
             Request::Directory => client.say(&Response::Directory(as_changes(office.directory))),
+            Request::ScramSalts(address) => match plan::account_of(office.directory, &address) {
+                Ok(account) => {
+                    let salts = salts_of(account, &Salts::new(&self.server_key));
+                    client.say(&Response::ScramSalts(self.scram, salts));
+                }
+                Err(why) => client.refuse(Refusal::Data, why.0),
+            },
             Request::AuthReport(from) => {
                 client.say(&Response::ReportDay(office.ledger.day_from(from).cloned().map(Box::new)));
             }

@@ -400,7 +400,8 @@ fn removed_account(change: &Change) -> Option<AccountId> {
         | Change::PutAccount(_)
         | Change::PutAlias(_)
         | Change::RemoveAlias(_)
-        | Change::PutHistory(..) => None,
+        | Change::PutHistory(..)
+        | Change::PutScram(..) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use super::timers::Deadline;
 use super::turn::Loop;
 use crate::auth::report::{self, names};
 use crate::auth::throttle::{Because, ConnectVerdict};
-use crate::auth::verifier::{Attempt, Decided};
+use crate::auth::verifier::{Attempt, Decided, ProofAttempt};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
 use crate::policy::admission::Admitted;
@@ -302,6 +302,13 @@ impl Loop {
                 self.tell_turned_away(facts, would_refuse, false);
                 self.give_worker_its_job();
             }
+            Deed::Proof(ticket, proof) => {
+                let attempt = ProofAttempt { session: facts.session, ticket, source: facts.address, proof };
+                let Self { verifier, throttle, directory, .. } = self;
+                let would_refuse =
+                    verifier.submit_proof_through(self.now, throttle, Some(directory), &attempt);
+                self.tell_turned_away(facts, would_refuse, false);
+            }
         }
         self.send_all(requests);
     }
@@ -342,7 +349,7 @@ impl Loop {
         for deed in deeds {
             match deed {
                 Deed::Note(note) => self.note(facts, note),
-                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
+                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } | Deed::Proof(..) => {}
             }
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -432,7 +439,11 @@ impl Loop {
     }
 
     pub(super) fn bring_verdict(&mut self, decided: &Decided) {
-        self.tell(decided.session, decided.ticket, Answer::Login(decided.verdict));
+        let answer = match decided.signature {
+            None => Answer::Login(decided.verdict),
+            Some(signature) => Answer::Proof(decided.verdict, signature),
+        };
+        self.tell(decided.session, decided.ticket, answer);
     }
 
     fn tell(&mut self, session: SessionId, ticket: Ticket, answer: Answer) {

@@ -18,7 +18,9 @@ use super::logins::load_places;
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
+use super::tls::Tls;
 use crate::auth::report::Ledger;
+use crate::auth::scram::salts::Salts;
 use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
@@ -31,7 +33,6 @@ use crate::telemetry::line::Line;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
-use rustls::ServerConfig;
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -60,7 +61,7 @@ pub struct Parts {
     /// The configuration.
     pub config: Config,
     /// How handshakes are made, if there is a certificate.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<Tls>>,
     /// One listening socket for each listener of the configuration.
     pub sockets: Vec<OwnedFd>,
     /// The store thread.
@@ -102,7 +103,7 @@ pub struct Loop {
     pub(super) now: Now,
     pub(super) config: Config,
     pub(super) settings: Arc<Settings>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) chance: Chance,
     pub(super) doors: Vec<Door>,
     pub(super) spare: Spare,
@@ -141,13 +142,15 @@ impl Loop {
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
-        let control = ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key)?;
+        let control =
+            ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key, config.scram)?;
         let doors = open_doors(sockets, &config, registry)?;
         let now = clock.now();
         let settings = Settings {
             hostname: config.hostname.clone(),
             message_octets_max: config.message_octets_max,
             tls_available: tls.is_some(),
+            scram: config.scram,
             idle_ms: config.idle_ms,
         };
         let ceilings = Ceilings {
@@ -185,7 +188,8 @@ impl Loop {
             store: StoreLink::new(thread),
             store_is_down: false,
             throttle,
-            verifier: Verifier::new(opened.server_key, chance.fork()),
+            verifier: Verifier::new(opened.server_key, chance.fork())
+                .with_scram(config.scram, Salts::new(&opened.server_key)),
             worker: None,
             recorder: Recorder::new(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
@@ -422,11 +426,12 @@ impl Loop {
 pub(super) fn desk<'a>(
     now: Now,
     directory: &'a Directory,
-    tls: Option<&'a Arc<ServerConfig>>,
+    tls: Option<&'a Tls>,
+    salts: &'a Salts,
     room: Room,
     bodies: &Bodies,
 ) -> Desk<'a> {
-    Desk { now, directory, room, tls, spools_are_behind: bodies.are_behind() }
+    Desk { now, directory, room, tls, salts, spools_are_behind: bodies.are_behind() }
 }
 
 impl Loop {
@@ -448,7 +453,8 @@ impl Loop {
     ) {
         let room = self.room();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let desk = desk(self.now, &self.directory, self.tls.as_ref(), room, &self.bodies);
+        let desk =
+            desk(self.now, &self.directory, self.tls.as_deref(), self.verifier.salts(), room, &self.bodies);
         let mut deeds = Vec::new();
         let scratch = &mut self.scratch;
         let work = std::panic::AssertUnwindSafe(|| {

@@ -11,6 +11,7 @@
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
+//! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
 //! | [`Tag::NextUid`] | account (4) | uid (8) |
@@ -24,6 +25,7 @@
 use super::{MessageRecord, StoreError};
 use crate::auth::report::{Day, DayNumber};
 use crate::directory::history::LoginHistory;
+use crate::directory::scram::ScramRecord;
 use crate::directory::{Account, Alias, DomainEntry};
 use crate::limits::REPORT_DAY_OCTETS_MAX;
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
@@ -79,6 +81,8 @@ pub enum Tag {
     Alias,
     /// What is remembered of an account's logins.
     History,
+    /// The SCRAM keys of an account.
+    Scram,
     /// A day of the report of logins.
     Report,
     /// A message as one account has it.
@@ -103,6 +107,7 @@ impl Tag {
             Self::Account => 0x03,
             Self::Alias => 0x04,
             Self::History => 0x05,
+            Self::Scram => 0x06,
             Self::Report => 0x08,
             Self::Mail => 0x10,
             Self::NextUid => 0x11,
@@ -421,6 +426,23 @@ pub fn encode_history(account: AccountId, history: &LoginHistory) -> Result<Vec<
 pub fn decode_history(key: &[u8], value: &[u8]) -> Result<(AccountId, LoginHistory), StoreError> {
     let account = decode_account_key(Tag::History, key)?;
     Ok((account, decode_json("the logins of an account", key, value)?))
+}
+
+/// The SCRAM keys of an account, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_scram(account: AccountId, record: &ScramRecord) -> Result<Vec<u8>, StoreError> {
+    encode_json("the SCRAM keys of an account", &account_key(Tag::Scram, account), record)
+}
+
+/// Reads what [`encode_scram`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_scram(key: &[u8], value: &[u8]) -> Result<(AccountId, ScramRecord), StoreError> {
+    let account = decode_account_key(Tag::Scram, key)?;
+    Ok((account, decode_json("the SCRAM keys of an account", key, value)?))
 }
 
 /// A day of the report as a value.

@@ -15,7 +15,8 @@ pub struct Address {
 }
 
 /// An address in the form that is looked up: case and composition of the local part ignored.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct AddressKey(String);
 
 impl AddressKey {

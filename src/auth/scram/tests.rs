@@ -47,16 +47,18 @@ fn an_exchange_proves_both_sides_and_ends_with_an_empty_response() {
     );
     assert!(bool::from(is_proved(&keys(), &proof.auth_message, &proof.proof)));
     let signature = sign(&keys(), &proof.auth_message);
-    let ScramStep::Send(last) = scram.proved(AccountId(7), signature) else { panic!("no message") };
+    let ScramStep::Send(last) = scram.proved(AccountId(7), ProvenBy::MainPassword, signature) else {
+        panic!("no message")
+    };
     assert_eq!(last, server_final(signature));
-    assert_eq!(scram.take(b""), ScramStep::Proven(AccountId(7)));
+    assert_eq!(scram.take(b""), ScramStep::Proven(AccountId(7), ProvenBy::MainPassword));
     assert_eq!(scram.take(b""), ScramStep::Malformed);
 }
 
 #[test]
 fn the_confirmation_is_empty_or_ill_formed() {
     let (mut scram, proof) = proof(Binding::Plain, &ChannelBindings::default(), "n,,", b"");
-    scram.proved(AccountId(7), sign(&keys(), &proof.auth_message));
+    scram.proved(AccountId(7), ProvenBy::MainPassword, sign(&keys(), &proof.auth_message));
     assert_eq!(scram.take(b"x"), ScramStep::Malformed);
     assert_eq!(scram.take(b""), ScramStep::Malformed);
 }

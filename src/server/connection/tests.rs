@@ -19,6 +19,7 @@ fn connection(now: Now) -> (Connection, std::net::TcpStream) {
         hostname: Domain::parse("mx.example.org").unwrap(),
         message_octets_max: 1_000,
         tls_available: false,
+        scram: crate::types::ScramUse::All,
         idle_ms: 60_000,
     };
     let session = Session::new(facts, Arc::new(settings), Chance::from_seed([0; 32]));

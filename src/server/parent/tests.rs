@@ -130,6 +130,7 @@ fn world(role: &str) -> World {
         connections_per_net_max: 1,
         auth_report_days: 30,
         new_place_notice: true,
+        scram: crate::types::ScramUse::All,
         disk_reserve_octets: 1,
         idle_ms: 1,
         stop_grace_ms: 0,

@@ -115,6 +115,7 @@ impl World {
             connections_per_net_max: 400,
             auth_report_days: 30,
             new_place_notice: true,
+            scram: crate::types::ScramUse::All,
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
