@@ -40,10 +40,7 @@ fn sized(octets: &[u8]) -> [u8; SHA256_OCTETS] {
 /// so only the hash worker and the command line call this. Zero rounds count as one.
 #[must_use]
 pub fn derive(password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys {
-    let prepared = prepare_octets(password);
-    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
-    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+    let salted = salted(password, salt, iterations);
     let client = Zeroizing::new(mac(salted.as_slice(), b"Client Key"));
     ScramKeys { stored: hash(client.as_slice()), server: mac(salted.as_slice(), b"Server Key") }
 }
@@ -90,24 +87,39 @@ pub fn sign(keys: &ScramKeys, auth_message: &[u8]) -> ServerSignature {
     ServerSignature(mac(&keys.server, auth_message))
 }
 
-/// The client's side, for tests, dialogues and fuzzing: the proof of a password.
+/// What a client makes of a password: its proof, and the signature it expects of the server.
 #[must_use]
-pub fn prove(password: &[u8], salt: &[u8], iterations: u32, auth_message: &[u8]) -> ClientProof {
-    let prepared = prepare_octets(password);
-    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
-    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+pub fn client_proof(
+    password: &[u8],
+    salt: &[u8],
+    iterations: u32,
+    auth_message: &[u8],
+) -> (ClientProof, [u8; SHA256_OCTETS]) {
+    let salted = salted(password, salt, iterations);
     let mut proof = mac(salted.as_slice(), b"Client Key");
     let signature = mac(&hash(&proof), auth_message);
     for (to, from) in proof.iter_mut().zip(signature) {
         *to ^= from;
     }
-    proof
+    (proof, mac(&mac(salted.as_slice(), b"Server Key"), auth_message))
+}
+
+/// `SaltedPassword`.
+fn salted(password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<[u8; SHA256_OCTETS]> {
+    let prepared = prepare_octets(password);
+    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
+    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+    salted
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn prove(password: &[u8], salt: &[u8], iterations: u32, auth_message: &[u8]) -> ClientProof {
+        client_proof(password, salt, iterations, auth_message).0
+    }
     use base64ct::{Base64, Encoding};
 
     /// RFC 7677 section 3, the messages without their ends.

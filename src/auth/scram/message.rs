@@ -123,6 +123,12 @@ fn name(text: &str) -> Option<String> {
     if out.is_empty() { None } else { Some(out) }
 }
 
+/// A name as a `saslname`.
+#[must_use]
+pub fn escape(name: &str) -> String {
+    name.replace('=', "=3D").replace(',', "=2C")
+}
+
 /// `cb-name`.
 fn binding_name(text: &str) -> Option<&str> {
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-'));

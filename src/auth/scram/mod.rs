@@ -4,6 +4,7 @@
 //! Whatever is wrong with a client's claim but its form goes on to the end and is refused there like a wrong
 //! password, so that no answer tells what was looked at.
 
+pub mod client;
 pub mod end_point;
 pub mod keys;
 pub mod message;

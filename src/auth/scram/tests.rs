@@ -1,4 +1,4 @@
-use super::keys::{derive, is_proved, prove, sign};
+use super::keys::{client_proof, derive, is_proved, sign};
 use super::*;
 use crate::types::scram::ScramKeys;
 use base64ct::Base64;
@@ -28,7 +28,7 @@ fn proof(
     let c = Base64::encode_string(&[header.as_bytes(), channel].concat());
     let without = format!("c={c},r={nonce}");
     let auth_message = format!("n=me@example.org,r=abc,{message},{without}");
-    let proof = prove(b"pencil", &SALT.salt, SALT.iterations, auth_message.as_bytes());
+    let proof = client_proof(b"pencil", &SALT.salt, SALT.iterations, auth_message.as_bytes()).0;
     let last = format!("{without},p={}", Base64::encode_string(&proof));
     let ScramStep::AskProof(proof) = scram.take(last.as_bytes()) else { panic!("no proof") };
     (scram, proof)
@@ -139,5 +139,8 @@ fn nothing_comes_out_of_turn() {
     assert_eq!(scram.salted(&SALT), ScramStep::Malformed);
     assert_eq!(scram.take(b"n,,n=a,r=x"), ScramStep::Malformed);
     let (mut scram, _) = begun(Binding::Plain, &bound(), "n,,n=a,r=x");
-    assert_eq!(scram.proved(AccountId(1), ServerSignature([0; 32])), ScramStep::Malformed);
+    assert_eq!(
+        scram.proved(AccountId(1), ProvenBy::MainPassword, ServerSignature([0; 32])),
+        ScramStep::Malformed
+    );
 }

@@ -198,7 +198,7 @@ fn the_right_password_is_answered_at_once() {
         verifier.submit(T0, Some(&directory()), attempt);
         let job = verifier.next_job(T0).unwrap();
         verifier.hashed(T0.plus_ms(40), job.id, true);
-        let decided = Decided { session: SessionId(1), ticket: Ticket(1), verdict };
+        let decided = Decided { session: SessionId(1), ticket: Ticket(1), verdict, signature: None };
         assert_eq!(verifier.due(T0.plus_ms(40)), [decided]);
     }
 }

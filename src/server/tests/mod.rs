@@ -7,6 +7,7 @@ mod credentials;
 mod ending;
 mod hostile;
 mod mail;
+mod scram;
 mod throttle;
 
 use super::channel::{self, Channel, ToParent, ToServer};
@@ -258,10 +259,16 @@ impl Drop for World {
 fn play_worker(socket: &OwnedFd) {
     let mut packet = [0; 4_096];
     while let Ok(length) = rustix::io::read(socket, &mut packet) {
-        let Some(password_length) = packet[..length].get(20..22) else { return };
-        let password_length = usize::from(u16::from_be_bytes([password_length[0], password_length[1]]));
-        let mut answer = packet[..8].to_vec();
-        answer.push(u8::from(&packet[24..24 + password_length] == b"right"));
+        let Some((kind, job)) = packet[..length].split_first() else { return };
+        let mut answer = job[..8].to_vec();
+        if *kind == 1 {
+            let password_length = usize::from(u16::from_be_bytes([job[20], job[21]]));
+            answer.push(u8::from(&job[24..24 + password_length] == b"right"));
+        } else {
+            let iterations = u32::from_be_bytes(job[8..12].try_into().unwrap());
+            let keys = crate::auth::scram::keys::derive(&job[28..], &job[12..28], iterations);
+            answer.extend([keys.stored, keys.server].concat());
+        }
         if rustix::io::write(socket, &answer).is_err() {
             return;
         }

@@ -89,6 +89,7 @@ impl Driver {
                 AccountId(1),
                 crate::auth::verdict::ProvenBy::MainPassword,
             )),
+            Question::Salt(_) | Question::Proof(_) => panic!("no test here uses SCRAM"),
             Question::Commit(commit) => {
                 assert_eq!(commit.body_octets, u64::try_from(self.kept.len()).unwrap());
                 self.commits.push(std::mem::take(&mut self.kept));
