@@ -18,7 +18,7 @@ const WORLDS: u64 = 300;
 /// Every fault occurs so often in that many worlds, and every law has so often something to judge.
 const OCCURRENCES_MIN: u64 = 20;
 /// Worlds in which a planted bug has to be caught.
-const WORLDS_FOR_A_BUG: u64 = 400;
+const WORLDS_FOR_A_BUG: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
