@@ -1,7 +1,9 @@
 //! What every fuzz target calls; the bodies are in `gatepost::fuzz`, where a test without a fuzzer reads the
 //! corpus again.
 
+pub mod naive;
 pub mod story;
+pub mod throttle;
 
 /// Runs the body of that name.
 ///
@@ -20,6 +22,16 @@ pub fn run(name: &str, data: &[u8]) {
 /// # Panics
 /// When a law was broken.
 pub fn tell(story: &story::Story) {
+    if let Err(complaint) = story.play() {
+        panic!("{complaint}");
+    }
+}
+
+/// Plays a story of the throttle.
+///
+/// # Panics
+/// When it differs from its model.
+pub fn compare(story: &throttle::Story) {
     if let Err(complaint) = story.play() {
         panic!("{complaint}");
     }

@@ -96,7 +96,7 @@ pub(super) struct Record {
     pub(super) level: Level,
     /// First tries from networks without failures, while the level of a login refuses.
     chances: Level,
-    /// Fingerprints of the last wrong passwords of a host; zero is none.
+    /// Fingerprints of the last wrong passwords of a host, the newest first; zero is none.
     recent: [u32; REPEATS_KNOWN],
     /// Failures since the record began.
     pub(super) failures: u32,
@@ -148,10 +148,12 @@ impl Record {
         }
     }
 
+    /// Those that are left move up: a hole would cost another one its place.
     fn unlearn(&mut self, fingerprint: u32) {
-        for known in self.recent.iter_mut().filter(|known| **known == fingerprint) {
-            *known = 0;
-        }
+        let others = self.recent.into_iter().filter(|known| *known != fingerprint);
+        let mut left = [0; REPEATS_KNOWN];
+        left.iter_mut().zip(others).for_each(|(place, known)| *place = known);
+        self.recent = left;
     }
 }
 

@@ -96,6 +96,20 @@ fn the_same_wrong_password_again_does_not_escalate_and_guessing_does() {
 }
 
 #[test]
+fn successes_in_between_do_not_make_an_old_password_a_guess_again() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    // A telephone with the old password beside a laptop with the right one.
+    for n in 0..1_000 {
+        let login = "me@example.org";
+        assert!(guess(&mut t, now(n), source, login, "the old one"));
+        assert!(attempt(&mut t, now(n), source, login, "right", LoginOutcome::Accepted(AccountId(1))));
+    }
+    let told = t.explain(now(1_000), &Subject::Source(source));
+    assert!(told.standings[0].level < 10, "{told:?}");
+}
+
+#[test]
 fn one_success_does_not_wipe_a_record() {
     let mut t = throttle();
     let source = ip("192.0.2.1");

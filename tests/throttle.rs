@@ -1,0 +1,169 @@
+//! The throttle against a model that keeps everything and recomputes everything: the files of the fuzzing
+//! corpus, mutants of them, and stories of chance.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test reads its files and may fail loudly"
+)]
+
+use arbitrary::{Arbitrary, Unstructured};
+use gatepost::auth::throttle::{
+    ConnectVerdict, LoginGate, LoginOutcome, QueueClass, Rules, Throttle as Real, Try,
+};
+use gatepost::contract::Listener;
+use gatepost::types::{AccountId, Chance, Moment, Now, SessionId, UnixTime};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+#[path = "../fuzz/src/naive.rs"]
+mod naive;
+#[path = "../fuzz/src/throttle.rs"]
+mod throttle;
+
+use naive::Naive;
+use throttle::{Story, Tally};
+
+fn play(data: &[u8]) -> Tally {
+    let story = Story::arbitrary(&mut Unstructured::new(data)).unwrap();
+    story.play().unwrap_or_else(|complaint| panic!("{complaint}"))
+}
+
+#[test]
+fn every_file_of_the_corpus_and_its_mutants_end_as_the_rules_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/throttle");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut chance = Chance::from_seed([23; 32]);
+    for file in files {
+        let mut octets = std::fs::read(&file).unwrap();
+        play(&octets);
+        for _ in 0..10 {
+            let length = u64::try_from(octets.len()).unwrap();
+            let at = usize::try_from(chance.below(length)).unwrap();
+            octets[at] = chance.octets()[0];
+            play(&octets);
+        }
+    }
+}
+
+#[test]
+fn stories_of_chance_end_as_the_rules_say() {
+    let mut chance = Chance::from_seed([17; 32]);
+    let mut sum = Tally::default();
+    for round in 0..500 {
+        let octets = std::iter::repeat_with(|| chance.octets()).flatten().take(200 + 4 * round);
+        let tally = play(&octets.collect::<Vec<u8>>());
+        sum.passed += tally.passed;
+        sum.refused += tally.refused;
+        sum.restarts += tally.restarts;
+        sum.turned_away.iter_mut().zip(tally.turned_away).for_each(|(sum, more)| *sum += more);
+    }
+    // Stories that never reach a limit would end so too.
+    let met = sum.turned_away.iter().all(|count| *count > 100) && sum.refused > 100 && sum.restarts > 50;
+    assert!(met && sum.passed > 5_000, "{sum:?}");
+}
+
+/// The throttle among strangers, and a model that has never heard of them.
+struct Crowded {
+    real: Real,
+    naive: Naive,
+    now: Now,
+}
+
+impl Crowded {
+    /// A login, decided at once. Whether the throttle let it pass, and whether the model did.
+    fn login(&mut self, source: IpAddr, login: &str, password: &[u8], outcome: LoginOutcome) -> (bool, bool) {
+        let name = login.as_bytes();
+        let (_, number) = self.naive.at_login(self.now, source, name, Some(password)).unwrap();
+        number.into_iter().for_each(|number| self.naive.decided(self.now, number, outcome));
+        (self.stranger(source, login, password, outcome).is_some(), number.is_some())
+    }
+
+    /// A login the model does not hear of.
+    fn stranger(
+        &mut self,
+        source: IpAddr,
+        login: &str,
+        password: &[u8],
+        outcome: LoginOutcome,
+    ) -> Option<QueueClass> {
+        let wanted = Try { session: SessionId(1), source, login: login.as_bytes(), password: Some(password) };
+        match self.real.at_login(self.now, wanted) {
+            LoginGate::Pass { reservation, class, .. } => {
+                self.real.login_decided(self.now, reservation.unwrap(), outcome);
+                Some(class)
+            }
+            LoginGate::TooMany(_) => None,
+        }
+    }
+
+    fn is_refused(&mut self, source: IpAddr) -> (bool, bool) {
+        let real = match self.real.at_connect(self.now, source, Listener::Submissions) {
+            ConnectVerdict::Admit(..) => false,
+            ConnectVerdict::Denied(_) | ConnectVerdict::Refused(_) => true,
+        };
+        (real, self.naive.at_connect(self.now, source, Listener::Submissions).1.is_some())
+    }
+}
+
+/// Five times as many strangers as the tables hold: what they displace is never an owner's way in, nor the
+/// record of somebody who is refused.
+#[test]
+fn among_too_many_strangers_owners_stay_in_and_heavy_offenders_out() {
+    let mut chance = Chance::from_seed([19; 32]);
+    let mut crowded = Crowded {
+        real: Real::new(Rules::default(), [3; 32]),
+        naive: Naive::new(Rules::default()),
+        now: Now { moment: Moment(9), unix: UnixTime(1_700_000_000) },
+    };
+    let tracked = |kind: u8, number: u64| {
+        let number = u8::try_from(number).unwrap();
+        (IpAddr::from([192, kind, number, 1]), format!("owner{number}@example.org"))
+    };
+    for number in 0..5 {
+        let (home, login) = tracked(1, number);
+        let accepted = LoginOutcome::Accepted(AccountId(1));
+        assert_eq!(crowded.login(home, &login, b"right", accepted), (true, true));
+    }
+    let (mut kept_out, mut let_in) = (0, 0);
+    for step in 0..40_000_u64 {
+        crowded.now.moment = crowded.now.moment.plus_ms(250);
+        crowded.now.unix.0 += u64::from(step % 4 == 0);
+        match chance.below(64) {
+            0 => {
+                let (home, login) = tracked(1, chance.below(5));
+                let outcome = match chance.below(3) {
+                    0 => LoginOutcome::Accepted(AccountId(1)),
+                    _ => LoginOutcome::Refused,
+                };
+                let (real, naive) = crowded.login(home, &login, &step.to_be_bytes(), outcome);
+                assert!(real || !naive, "step {step}: {login} is turned away at home");
+                let_in += u32::from(real);
+            }
+            1 => {
+                let (source, login) = tracked(2, chance.below(5));
+                // All at once: what nobody has displaced yet is a full record from then on.
+                for guess in 0..20_u8 {
+                    crowded.login(source, &login, &[guess, 0], LoginOutcome::Refused);
+                }
+            }
+            2..5 => {
+                let (source, _) = tracked(2, chance.below(5));
+                let (real, naive) = crowded.is_refused(source);
+                assert!(real || !naive, "step {step}: {source} got rid of its record");
+                kept_out += u32::from(real);
+            }
+            _ => {
+                let [a, b, c, d, ..] = chance.octets();
+                let source = IpAddr::V4(Ipv4Addr::new(10 + a % 80, b, c, d));
+                crowded.stranger(source, &format!("user{}", step % 3_000), &[d, a, b], LoginOutcome::Refused);
+            }
+        }
+    }
+    assert!(kept_out > 500 && let_in > 200, "{kept_out} kept out, {let_in} let in");
+}
