@@ -319,10 +319,14 @@ pub const THROTTLE_LOGIN_SETS: usize = 256;
 pub const THROTTLE_PLACE_SETS: usize = 64;
 /// Sets for the last failures of a host, kept for explanations.
 pub const THROTTLE_EVIDENCE_SETS: usize = 64;
+/// Sets for the last failures of a login, kept for explanations.
+pub const THROTTLE_LOGIN_EVIDENCE_SETS: usize = 32;
 /// Sets for hosts in the mail book.
 pub const THROTTLE_MAIL_SETS: usize = 512;
 /// Failures of one host kept for explanations.
 pub const EVIDENCE_PER_HOST_MAX: usize = 4;
+/// Failures of one login kept for explanations.
+pub const EVIDENCE_PER_LOGIN_MAX: usize = 8;
 /// Known places of one login; the oldest goes.
 pub const PLACES_PER_LOGIN_MAX: usize = 32;
 /// Known places of all logins; the oldest goes.

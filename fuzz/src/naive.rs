@@ -4,9 +4,10 @@
 use gatepost::auth::throttle::{Because, LoginOutcome, MailOffence, Mode, Pace, QueueClass, Rule, Rules};
 use gatepost::contract::Listener;
 use gatepost::limits::{
-    CHANCES_PER_LOGIN_MAX, EVIDENCE_PER_HOST_MAX, GUESSES_PER_PLACE_MAX, HOME_SECONDS, LEVEL_PER_LIMIT_MAX,
-    LOGIN_DELAY_MS_MAX, MAIL_ACCEPTED_POINTS, MAIL_BANNER_MS, MAIL_CONNECTIONS, MAIL_REPLY_MS_MAX,
-    MAIL_REPLY_MS_PER_POINT, MAIL_SCORE_PER_HOUR, MAIL_SLOW_POINTS, REFUSAL_TICK_MS, REPEATS_KNOWN,
+    CHANCES_PER_LOGIN_MAX, EVIDENCE_PER_HOST_MAX, EVIDENCE_PER_LOGIN_MAX, GUESSES_PER_PLACE_MAX,
+    HOME_SECONDS, LEVEL_PER_LIMIT_MAX, LOGIN_DELAY_MS_MAX, MAIL_ACCEPTED_POINTS, MAIL_BANNER_MS,
+    MAIL_CONNECTIONS, MAIL_REPLY_MS_MAX, MAIL_REPLY_MS_PER_POINT, MAIL_SCORE_PER_HOUR, MAIL_SLOW_POINTS,
+    REFUSAL_TICK_MS, REPEATS_KNOWN,
 };
 use gatepost::types::{Moment, Now, Prefix, UnixTime};
 use std::net::IpAddr;
@@ -104,6 +105,8 @@ pub struct Expected {
 pub struct Held {
     /// Failures that count, whole ones.
     pub level: u64,
+    /// What of that is decided, in parts of a guess.
+    pub settled: u64,
     /// Why it refuses, if it does.
     pub refuses: Option<Because>,
 }
@@ -538,7 +541,7 @@ impl Naive {
     fn held_for(&self, now: Now, rule: Rule, key: &Key) -> Held {
         let standing = self.standing(now, key);
         let refuses = standing.refusing.map(|_| self.because(now, rule, key));
-        Held { level: standing.weight() / GUESS, refuses }
+        Held { level: standing.weight() / GUESS, settled: standing.settled, refuses }
     }
 
     /// The last failures of a host, the oldest first: when, and of which login.
@@ -552,6 +555,20 @@ impl Naive {
             }
         }
         let surplus = failures.len().saturating_sub(EVIDENCE_PER_HOST_MAX);
+        failures.split_off(surplus)
+    }
+
+    /// The last failures of a login, the oldest first: when, and from where.
+    pub fn evidence_of_login(&self, login: &[u8]) -> Vec<(UnixTime, Prefix)> {
+        let mut failures = Vec::new();
+        for (when, event) in &self.log {
+            match event {
+                Event::Failed(at, who) if who == login => failures.push((when.unix, *at)),
+                Event::Forgive(keys) if keys.contains(&Key::Login(login.to_vec())) => failures.clear(),
+                _ => {}
+            }
+        }
+        let surplus = failures.len().saturating_sub(EVIDENCE_PER_LOGIN_MAX);
         failures.split_off(surplus)
     }
 

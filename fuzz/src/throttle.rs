@@ -437,7 +437,7 @@ impl Pair {
                     same("level", &standing.level, &held.level)?;
                     same("refusal", &standing.refuses, &held.refuses)?;
                 }
-                None => same("what is held", &(0, None), &(held.level, held.refuses))?,
+                None => same("what is held", &(0, None), &(held.settled, held.refuses))?,
             }
         }
         let real: Vec<UnixTime> = evidence.iter().map(|failure| failure.at).collect();
@@ -446,7 +446,7 @@ impl Pair {
     }
 
     fn explain_login(&self, login: &str) -> Result<(), String> {
-        let Explanation { standings, places, .. } =
+        let Explanation { standings, evidence, places, .. } =
             self.real.explain(self.now, &Subject::Login(login.as_bytes().to_vec()));
         let held = self.naive.held_login(self.now, login.as_bytes());
         match standings.first() {
@@ -454,8 +454,10 @@ impl Pair {
                 same("level", &standing.level, &held.level)?;
                 same("refusal", &standing.refuses, &held.refuses)?;
             }
-            None => same("what is held", &(0, None), &(held.level, held.refuses))?,
+            None => same("what is held", &(0, None), &(held.settled, held.refuses))?,
         }
+        let real: Vec<_> = evidence.iter().map(|failure| (failure.at, failure.source)).collect();
+        same("evidence", &real, &self.naive.evidence_of_login(login.as_bytes()))?;
         let real: Vec<_> = places.iter().map(|place| (place.net, place.last)).collect();
         same("places", &real, &self.naive.places_of(login.as_bytes()))
     }

@@ -4,7 +4,7 @@ use super::access::{Access, Intent, unexpected};
 use super::arguments::Form;
 use super::failure::Failure;
 use super::output::{json, printable, tell, write_out};
-use crate::auth::throttle::{Explanation, Listed, Rule, Standing};
+use crate::auth::throttle::{self, Explanation, Listed, Rule, Standing};
 use crate::control::{AuthSubject, Request, Response};
 use crate::mail::date::rfc3339;
 use std::path::Path;
@@ -99,8 +99,9 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
         lines.push(standing_line(standing));
     }
     for failure in evidence {
-        let (at, session) = (rfc3339(failure.at), &failure.session);
-        lines.push(format!("  failed at {at}, session {session}, login {:?}", failure.login));
+        let throttle::Failure { at, session, source, login } = failure;
+        lines
+            .push(format!("  failed at {}, from {source}, session {session}, login {login:?}", rfc3339(*at)));
     }
     for place in places {
         lines.push(format!("a login succeeded in {}, last at {}", place.net, rfc3339(place.last)));

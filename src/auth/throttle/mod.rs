@@ -12,6 +12,7 @@
 //! an address the longest decides, and of two equal ones the deny-list.
 
 mod because;
+mod evidence;
 mod explain;
 mod keyed;
 mod level;
@@ -23,8 +24,9 @@ mod snapshot;
 mod table;
 
 pub use because::{Because, Rule};
+pub use evidence::Failure;
 pub use explain::{Explanation, KnownPlace, Standing, Subject};
-pub use login_book::{Failure, LoginOutcome, QueueClass, Reservation, Try};
+pub use login_book::{LoginOutcome, QueueClass, Reservation, Try};
 pub use mail_book::{MailOffence, Pace};
 pub use places::Seen;
 pub use rules::{Limits, Listed, Mode, Rules};
