@@ -11,7 +11,9 @@
 )]
 
 use arbitrary::{Arbitrary, Unstructured};
-use gatepost::auth::throttle::{ConnectVerdict, LoginGate, LoginOutcome, Rules, Throttle as Real, Try};
+use gatepost::auth::throttle::{
+    ConnectVerdict, LoginGate, LoginOutcome, QueueClass, Rules, Throttle as Real, Try,
+};
 use gatepost::contract::Listener;
 use gatepost::types::{AccountId, Chance, Moment, Now, SessionId, UnixTime};
 use std::net::{IpAddr, Ipv4Addr};
@@ -74,6 +76,19 @@ struct Crowded {
 }
 
 impl Crowded {
+    fn new() -> Self {
+        Self {
+            real: Real::new(Rules::default(), [3; 32]),
+            naive: Naive::new(Rules::default()),
+            now: Now { moment: Moment(9), unix: UnixTime(1_700_000_000) },
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.moment = self.now.moment.plus_ms(ms);
+        self.now.unix = UnixTime(1_700_000_000 + self.now.moment.0 / 1_000);
+    }
+
     /// A login, decided at once. Whether the throttle let it pass, and whether the model did.
     fn login(&mut self, source: IpAddr, login: &str, password: &[u8], outcome: LoginOutcome) -> (bool, bool) {
         let name = login.as_bytes();
@@ -106,11 +121,7 @@ impl Crowded {
 /// What the strangers displace is never an owner's way in, nor the record of somebody who is refused.
 fn crowd(steps: u64, step_ms: u64, guesses_of_a_stranger: u8) {
     let mut chance = Chance::from_seed([19; 32]);
-    let mut crowded = Crowded {
-        real: Real::new(Rules::default(), [3; 32]),
-        naive: Naive::new(Rules::default()),
-        now: Now { moment: Moment(9), unix: UnixTime(1_700_000_000) },
-    };
+    let mut crowded = Crowded::new();
     let tracked = |kind: u8, number: u64| {
         let number = u8::try_from(number).unwrap();
         (IpAddr::from([192, kind, number, 1]), format!("owner{number}@example.org"))
@@ -122,8 +133,7 @@ fn crowd(steps: u64, step_ms: u64, guesses_of_a_stranger: u8) {
     }
     let (mut kept_out, mut let_in) = (0, 0);
     for step in 0..steps {
-        crowded.now.moment = crowded.now.moment.plus_ms(step_ms);
-        crowded.now.unix = UnixTime(1_700_000_000 + crowded.now.moment.0 / 1_000);
+        crowded.pass(step_ms);
         match chance.below(64) {
             0 => {
                 let (home, login) = tracked(1, chance.below(5));
@@ -170,4 +180,42 @@ fn among_too_many_strangers_owners_stay_in_and_heavy_offenders_out() {
 #[test]
 fn among_too_many_heavy_strangers_owners_stay_in_and_heavier_offenders_out() {
     crowd(16_000, 100, 15);
+}
+
+/// A million in a release build, which `.ci/run` makes; without optimization it takes too long.
+const SPRAY: u32 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+
+#[test]
+fn a_spray_of_a_million_sources_grows_nothing_and_washes_nobody_out() {
+    let mut crowded = Crowded::new();
+    let (bad, home): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [198, 51, 100, 7].into());
+    let accepted = LoginOutcome::Accepted(AccountId(1));
+    assert_eq!(crowded.login(home, "me@example.org", b"right", accepted), (true, true));
+    for guess in 0..20_u8 {
+        assert_eq!(crowded.login(bad, "info@example.org", &[guess], LoginOutcome::Refused), (true, true));
+    }
+    let mut checked = 0;
+    for n in 0..SPRAY {
+        if n % (SPRAY / 1_000) == 0 {
+            crowded.pass(1_000);
+        }
+        let [_, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
+        let login = format!("user{}@example.org", n % 5_000);
+        let source = IpAddr::from([10, b, c, d]);
+        checked += u32::from(crowded.stranger(source, &login, b"summer", LoginOutcome::Refused));
+    }
+    assert!(checked > SPRAY / 10 * 9, "only {checked} of the spray were counted at all");
+    assert_eq!(crowded.is_refused(bad), (true, true), "the heavy offender is still known");
+    // Each from a network of its own: in one /24 they would rightly share its limit.
+    let refused = (0..20_000_u32).filter(|n| {
+        let [_, _, c, d] = n.to_be_bytes();
+        let source = IpAddr::from([172, c, d, 1]);
+        !crowded.stranger(source, &format!("fresh{n}@example.org"), b"x", LoginOutcome::Refused)
+    });
+    let refused = refused.count();
+    assert!(refused < 20, "{refused} of 20,000 fresh sources are refused");
+    let wanted =
+        Try { session: SessionId(1), source: home, login: b"me@example.org", password: Some(b"right") };
+    let verdict = crowded.real.at_login(crowded.now, wanted);
+    assert!(matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, .. }), "{verdict:?}");
 }

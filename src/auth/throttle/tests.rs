@@ -149,32 +149,6 @@ fn an_attack_on_one_login_from_everywhere_leaves_its_owner_in() {
 }
 
 #[test]
-fn a_spray_of_a_million_sources_grows_nothing_and_washes_nobody_out() {
-    let mut t = throttle();
-    let (bad, home) = (ip("192.0.2.1"), ip("198.51.100.7"));
-    assert!(attempt(&mut t, now(0), home, "me@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
-    exhaust(&mut t, now(0), bad);
-    let mut checked = 0_u32;
-    for n in 0..1_000_000_u32 {
-        let [_, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
-        let login = format!("user{}@example.org", n.rem_euclid(5_000));
-        let passed = guess(&mut t, now(u64::from(n / 1_000)), IpAddr::from([10, b, c, d]), &login, "summer");
-        checked = checked.saturating_add(u32::from(passed));
-    }
-    assert!(checked > 900_000, "only {checked} of the spray were counted at all");
-    assert!(is_refused(&mut t, now(1_000), bad), "the heavy offender is still known");
-    // Each from a network of its own: in one /24 they would rightly share its limit.
-    let refused = (0..20_000_u32).filter(|n| {
-        let [_, _, c, d] = n.to_be_bytes();
-        !guess(&mut t, now(1_000), IpAddr::from([172, c, d, 1]), &format!("fresh{n}@example.org"), "x")
-    });
-    let refused = refused.count();
-    assert!(refused < 20, "{refused} of 20,000 fresh sources are refused");
-    let verdict = ask(&mut t, now(1_000), home, "me@example.org", "right");
-    assert!(matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, .. }));
-}
-
-#[test]
 fn all_that_strangers_can_fill_fits_into_three_mebibytes() {
     let t = throttle();
     let sum = t.logins.octets_max().saturating_add(t.mail.octets_max());
