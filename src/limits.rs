@@ -279,6 +279,10 @@ pub const REPORT_SAVE_MS: u64 = 60_000;
 
 // ---- Throttle ----
 
+/// The first moment of a process, in milliseconds: no refusal that is taken up from the last one is older.
+pub const CLOCK_ORIGIN_MS: u64 = 24 * 3_600_000;
+const _: () = assert!(CLOCK_ORIGIN_MS > THROTTLE_MS * LEVEL_PER_LIMIT_MAX);
+
 /// The time a limit of the throttle is for: a full level is empty again after so long.
 pub const THROTTLE_MS: u64 = 3_600_000;
 /// Wrong passwords an hour from one IPv4 address or IPv6 /64, by default.
@@ -335,6 +339,13 @@ pub const PLACES_MAX: usize = 8_192;
 pub const HOME_SECONDS: u64 = 30 * 24 * 3_600;
 /// Heavy offenders kept over a restart.
 pub const THROTTLE_KEPT_MAX: usize = 2_048;
+/// Largest record of them that is read: a few hundred octets for each.
+pub const THROTTLE_KEPT_OCTETS_MAX: usize = 1_024 * 1_024;
+/// That record is written no more often than this while failures are added, in milliseconds.
+pub const THROTTLE_SAVE_MS: u64 = 60_000;
+/// And no more often than this when somebody is refused who was not before, or was forgiven, in milliseconds:
+/// what is younger can be forgotten by a crash.
+pub const THROTTLE_SAVE_SOON_MS: u64 = 5_000;
 /// Longest delay of a refused login on account of its source's record.
 pub const LOGIN_DELAY_MS_MAX: u64 = 3_000;
 const _: () = assert!(LOGIN_DELAY_MS_MAX.is_multiple_of(REFUSAL_TICK_MS));

@@ -103,7 +103,7 @@ pub struct Expected {
 /// What the model says of a host, a network, a /48 or a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Failures that count, whole ones.
+    /// Failures that count, rounded up.
     pub level: u64,
     /// What of that is decided, in parts of a guess.
     pub settled: u64,
@@ -208,7 +208,7 @@ impl Naive {
             ),
             None => (now.unix, now.unix),
         };
-        Because { rule, level: standing.weight() / GUESS, limit, since, until: Some(until) }
+        Because { rule, level: standing.weight().div_ceil(GUESS), limit, since, until: Some(until) }
     }
 
     fn rule(range: Prefix) -> Rule {
@@ -541,7 +541,7 @@ impl Naive {
     fn held_for(&self, now: Now, rule: Rule, key: &Key) -> Held {
         let standing = self.standing(now, key);
         let refuses = standing.refusing.map(|_| self.because(now, rule, key));
-        Held { level: standing.weight() / GUESS, settled: standing.settled, refuses }
+        Held { level: standing.weight().div_ceil(GUESS), settled: standing.settled, refuses }
     }
 
     /// The last failures of a host, the oldest first: when, and of which login.

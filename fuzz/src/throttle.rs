@@ -420,7 +420,7 @@ impl Pair {
         for (login, net, last) in kept.places() {
             self.real.load_place(login, *net, *last);
         }
-        self.real.restore(self.now, &snapshot);
+        same("restored", &self.real.restore(self.now, &snapshot), &true)?;
         self.naive = Naive::restart(self.rules.clone(), self.now, &kept);
         self.open.clear();
         Ok(())

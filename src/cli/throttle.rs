@@ -59,7 +59,10 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
 }
 
 fn no_server() -> Result<(), Failure> {
-    tell("no server runs here: the throttle begins anew with the next start, and nobody is refused");
+    tell(
+        "no server runs here, so nobody is refused now; addresses and networks with many failures are remembered \
+         for the next start: ask again when it runs",
+    );
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub enum Subject {
 pub struct Standing {
     /// Which.
     pub rule: Rule,
-    /// Failures that count now, whole ones.
+    /// Failures that count now, rounded up.
     pub level: u64,
     /// How many there may be in an hour.
     pub limit: u32,
@@ -124,7 +124,7 @@ fn standing(now: Now, rule: Rule, record: &Record, limit: u32) -> Option<Standin
     let Record { failures, turned_away, first, last, .. } = *record;
     (failures > 0 || level.settled() > 0).then(|| Standing {
         rule,
-        level: level.points(),
+        level: level.points_told(),
         limit,
         refuses,
         failures,

@@ -209,11 +209,14 @@ fn with<K: super::keyed::Keyed>(
     }
 }
 
-/// Forgets what is held against a key.
-fn forgive<K: super::keyed::Keyed>(table: &mut Records<K>, key: &K) {
-    if table.get_mut(key).is_some_and(Record::forgive) {
+/// Forgets what is held against a key. Whether that was anything.
+fn forgive<K: super::keyed::Keyed>(table: &mut Records<K>, key: &K) -> bool {
+    let Some(record) = table.get_mut(key) else { return false };
+    let held = record.failures > 0;
+    if record.forgive() {
         table.remove(key);
     }
+    held
 }
 
 /// The level of a key now.
@@ -430,14 +433,16 @@ impl LoginBook {
         self.places.learn(login, net, now.unix)
     }
 
-    pub(super) fn forgive(&mut self, spot: Spot) {
-        forgive(&mut self.hosts, &spot.host);
-        forgive(&mut self.nets, &spot.net);
-        spot.wide.into_iter().for_each(|wide| forgive(&mut self.wides, &wide));
+    /// Whether a record of failures went.
+    pub(super) fn forgive(&mut self, spot: Spot) -> bool {
+        let host = forgive(&mut self.hosts, &spot.host);
+        let net = forgive(&mut self.nets, &spot.net);
+        let wide = spot.wide.is_some_and(|wide| forgive(&mut self.wides, &wide));
         for (_, level) in self.slots.iter_mut().filter(|((_, net), _)| *net == spot.net) {
             level.clear();
         }
         self.evidence.forgive(spot.host);
+        host || net || wide
     }
 
     pub(super) fn forgive_login(&mut self, login: u64) {

@@ -292,3 +292,39 @@ fn forgiving_an_address_forgives_the_known_places_in_its_network() {
     t.forgive(source);
     assert_eq!(delay(&mut t), 0);
 }
+
+#[test]
+fn what_must_be_kept_is_given_at_once_and_then_seldom() {
+    let mut t = throttle();
+    let refused = |t: &mut Throttle, seconds, number: u8| {
+        for n in 0..GUESSES_PER_HOST_DEFAULT {
+            guess(t, now(seconds), IpAddr::from([192, 0, number, 1]), "a@example.org", &n.to_string());
+        }
+    };
+    assert!(guess(&mut t, now(0), ip("192.0.2.1"), "a@example.org", "x"));
+    assert_eq!(t.next_save(), None, "one failure is forgotten by a restart");
+    refused(&mut t, 0, 3);
+    assert!(t.save(now(0)).is_some());
+    assert_eq!(t.next_save(), None, "nothing changed since");
+    refused(&mut t, 1, 4);
+    let soon = THROTTLE_SAVE_SOON_MS / 1_000;
+    assert!(t.save(now(soon - 1)).is_none() && t.save(now(soon)).is_some());
+    for n in 0..GUESSES_PER_HOST_DEFAULT / 2 {
+        guess(&mut t, now(soon), ip("192.0.5.1"), "a@example.org", &n.to_string());
+    }
+    let late = soon + THROTTLE_SAVE_MS / 1_000;
+    assert!(t.save(now(late - 1)).is_none() && t.save(now(late)).is_some());
+    t.forgive(ip("192.0.3.1"));
+    assert!(t.save_now(now(late)).is_some(), "who was forgiven stays so");
+}
+
+#[test]
+fn a_record_in_another_form_changes_nothing() {
+    let mut t = throttle();
+    exhaust(&mut t, now(0), ip("192.0.2.1"));
+    let mut json = serde_json::to_value(t.snapshot(now(0))).unwrap();
+    json["version"] = 2.into();
+    let mut again = throttle();
+    assert!(!again.restore(now(0), &serde_json::from_value(json).unwrap()));
+    assert!(!is_refused(&mut again, now(0), ip("192.0.2.1")));
+}
