@@ -19,6 +19,8 @@ use gatepost::types::{AccountId, Chance, Moment, Now, SessionId, UnixTime};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+#[path = "../fuzz/src/logins.rs"]
+mod logins;
 #[path = "../fuzz/src/naive.rs"]
 mod naive;
 #[path = "../fuzz/src/throttle.rs"]
@@ -66,6 +68,26 @@ fn stories_of_chance_end_as_the_rules_say() {
     // Stories that never reach a limit would end so too.
     let met = sum.turned_away.iter().all(|count| *count > 100) && sum.refused > 100 && sum.restarts > 50;
     assert!(met && sum.passed > 5_000, "{sum:?}");
+}
+
+#[test]
+fn whole_dialogues_of_chance_keep_the_laws_of_logins() {
+    let mut chance = Chance::from_seed([29; 32]);
+    let mut sum = logins::Tally::default();
+    for round in 0..400 {
+        let octets = std::iter::repeat_with(|| chance.octets()).flatten().take(200 + 3 * round);
+        let octets: Vec<u8> = octets.collect();
+        let story = logins::Story::arbitrary(&mut Unstructured::new(&octets)).unwrap();
+        let tally = story.play().unwrap_or_else(|complaint| panic!("{complaint}"));
+        sum.accepted += tally.accepted;
+        sum.refused += tally.refused;
+        sum.turned_away += tally.turned_away;
+        sum.unavailable += tally.unavailable;
+        sum.gave_up += tally.gave_up;
+        sum.compared += tally.compared;
+    }
+    let met = [sum.accepted, sum.refused, sum.turned_away, sum.unavailable, sum.gave_up, sum.compared];
+    assert!(met.iter().all(|count| *count > 50), "{sum:?}");
 }
 
 /// The throttle among strangers, and a model that has never heard of them.
