@@ -1,6 +1,7 @@
 //! What every fuzz target calls; the bodies are in `gatepost::fuzz`, where a test without a fuzzer reads the
 //! corpus again.
 
+pub mod logins;
 pub mod naive;
 pub mod story;
 pub mod throttle;
@@ -32,6 +33,16 @@ pub fn tell(story: &story::Story) {
 /// # Panics
 /// When it differs from its model.
 pub fn compare(story: &throttle::Story) {
+    if let Err(complaint) = story.play() {
+        panic!("{complaint}");
+    }
+}
+
+/// Plays whole login dialogues.
+///
+/// # Panics
+/// When a law was broken.
+pub fn log_in(story: &logins::Story) {
     if let Err(complaint) = story.play() {
         panic!("{complaint}");
     }

@@ -72,7 +72,13 @@ enum Step {
         as_other: bool,
         lines: u8,
     },
-    /// The same as another session begins it at once after.
+    /// Somebody comes, tries these one after the other, hears each verdict, and leaves.
+    Visit {
+        source: u8,
+        mechanism: u8,
+        name: u8,
+        passwords: [Password; 3],
+    },
     Line(u8, Line),
     Leave(u8),
     Milliseconds(u16),
@@ -302,12 +308,27 @@ impl Hall {
         match step {
             Step::Connect { source, implicit_tls } => self.connect(source, implicit_tls)?,
             Step::Login { session, mechanism, initial, name, password, as_other, lines } => {
+                if self.seats.is_empty() {
+                    self.connect(session, true)?;
+                }
                 if let Some(id) = self.pick(session) {
-                    let mechanism = Mechanism::ALL[usize::from(mechanism) % Mechanism::ALL.len()];
-                    let name = NAMES[usize::from(name) % NAMES.len()];
-                    let said = dialogue(mechanism.name(), initial, name, &password.octets(), as_other);
+                    let said = dialogue(mechanism, initial, name, password, as_other);
                     self.say_all(id, &said[..said.len().min(1 + usize::from(lines % 4))])?;
                 }
+            }
+            Step::Visit { source, mechanism, name, passwords } => {
+                self.connect(source, true)?;
+                let id = SessionId(self.last_session);
+                for password in passwords {
+                    self.say_all(id, &dialogue(mechanism, true, name, password, false))?;
+                    self.work()?;
+                    // As long as nobody hashes, until it is given up.
+                    while self.pending.iter().any(|pending| pending.session == id) {
+                        self.pass(REFUSAL_TICK_MS)?;
+                    }
+                }
+                self.event(id, Event::PeerClosed)?;
+                self.gone(id)?;
             }
             Step::Line(session, line) => {
                 if let Some(id) = self.pick(session) {
@@ -774,12 +795,16 @@ fn truth(name: &[u8], password: &[u8], as_other: bool) -> LoginOutcome {
 }
 
 /// What a program says to log in, line by line.
-fn dialogue(mechanism: &str, initial: bool, name: &str, password: &[u8], as_other: bool) -> Vec<String> {
+fn dialogue(mechanism: u8, initial: bool, name: u8, password: Password, as_other: bool) -> Vec<String> {
+    let mechanism = Mechanism::ALL[usize::from(mechanism) % Mechanism::ALL.len()].name();
+    // The first is an account that is open, and is tried more often.
+    let name = NAMES.get(usize::from(name) % 15).unwrap_or(&NAMES[0]);
+    let password = password.octets();
     let encode = |octets: &[u8]| Base64::encode_string(octets);
     let other: &[u8] = if as_other { b"somebody@example.org" } else { b"" };
     let messages = match mechanism {
-        "PLAIN" => vec![encode(&[other, b"\0", name.as_bytes(), b"\0", password].concat())],
-        "LOGIN" => vec![encode(name.as_bytes()), encode(password)],
+        "PLAIN" => vec![encode(&[other, b"\0", name.as_bytes(), b"\0", &password].concat())],
+        "LOGIN" => vec![encode(name.as_bytes()), encode(&password)],
         // A proof of that shape which nobody can have made.
         _ => {
             let first = format!("n,,n={name},r=c2VlZCBvZiBhIHN0b3J5");
