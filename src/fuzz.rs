@@ -4,7 +4,7 @@
 //! line for each of them.
 
 mod administration;
-mod login;
+pub mod login;
 mod stored;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};

@@ -284,6 +284,10 @@ pub const REPORT_SAVE_MS: u64 = 60_000;
 
 // ---- Throttle ----
 
+/// The first moment of a process, in milliseconds: no refusal that is taken up from the last one is older.
+pub const CLOCK_ORIGIN_MS: u64 = 24 * 3_600_000;
+const _: () = assert!(CLOCK_ORIGIN_MS > THROTTLE_MS * LEVEL_PER_LIMIT_MAX);
+
 /// The time a limit of the throttle is for: a full level is empty again after so long.
 pub const THROTTLE_MS: u64 = 3_600_000;
 /// Wrong passwords an hour from one IPv4 address or IPv6 /64, by default.
@@ -324,10 +328,14 @@ pub const THROTTLE_LOGIN_SETS: usize = 256;
 pub const THROTTLE_PLACE_SETS: usize = 64;
 /// Sets for the last failures of a host, kept for explanations.
 pub const THROTTLE_EVIDENCE_SETS: usize = 64;
+/// Sets for the last failures of a login, kept for explanations.
+pub const THROTTLE_LOGIN_EVIDENCE_SETS: usize = 32;
 /// Sets for hosts in the mail book.
 pub const THROTTLE_MAIL_SETS: usize = 512;
 /// Failures of one host kept for explanations.
 pub const EVIDENCE_PER_HOST_MAX: usize = 4;
+/// Failures of one login kept for explanations.
+pub const EVIDENCE_PER_LOGIN_MAX: usize = 8;
 /// Known places of one login; the oldest goes.
 pub const PLACES_PER_LOGIN_MAX: usize = 32;
 /// Known places of all logins; the oldest goes.
@@ -336,6 +344,13 @@ pub const PLACES_MAX: usize = 8_192;
 pub const HOME_SECONDS: u64 = 30 * 24 * 3_600;
 /// Heavy offenders kept over a restart.
 pub const THROTTLE_KEPT_MAX: usize = 2_048;
+/// Largest record of them that is read: a few hundred octets for each.
+pub const THROTTLE_KEPT_OCTETS_MAX: usize = 1_024 * 1_024;
+/// That record is written no more often than this while failures are added, in milliseconds.
+pub const THROTTLE_SAVE_MS: u64 = 60_000;
+/// And no more often than this when somebody is refused who was not before, or was forgiven, in milliseconds:
+/// what is younger can be forgotten by a crash.
+pub const THROTTLE_SAVE_SOON_MS: u64 = 5_000;
 /// Longest delay of a refused login on account of its source's record.
 pub const LOGIN_DELAY_MS_MAX: u64 = 3_000;
 const _: () = assert!(LOGIN_DELAY_MS_MAX.is_multiple_of(REFUSAL_TICK_MS));

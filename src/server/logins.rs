@@ -6,7 +6,7 @@
 
 use super::store_thread::{BodySource, ToStore};
 use super::turn::Loop;
-use crate::auth::throttle::Throttle;
+use crate::auth::throttle::{Snapshot, Throttle};
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
 use crate::auth::verifier::{Enrolled, canonical};
 use crate::contract::{Commit, CommitAnswer, Delivery, PeerFacts, Ticket};
@@ -18,7 +18,7 @@ use crate::mail::notice::{NewPlace, new_place};
 use crate::mail::trace;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::Note;
-use crate::types::{AccountId, Address, MailId, ReversePath, SessionId};
+use crate::types::{AccountId, Address, MailId, Now, ReversePath, SessionId};
 use std::net::IpAddr;
 
 /// Whose a message is that the server itself writes: no session has this number.
@@ -33,6 +33,14 @@ pub(super) fn load_places(throttle: &mut Throttle, directory: &Directory) {
                 throttle.load_place(&login, place.prefix, place.last);
             }
         }
+    }
+}
+
+/// Lets the throttle go on where the last process ended.
+pub(super) fn take_up_offenders(throttle: &mut Throttle, now: Now, kept: Option<&Snapshot>) {
+    if kept.is_some_and(|kept| !throttle.restore(now, kept)) {
+        let line = Line::new("throttle-record-ignored");
+        log::warn!("{}", line.text("reason", "it was written by another version of this program").finish());
     }
 }
 

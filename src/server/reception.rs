@@ -392,6 +392,12 @@ impl Loop {
                     let line = Line::new("report-not-kept").text("reason", &error.to_string());
                     self.recorder.operation(self.now, log::Level::Warn, line);
                 }
+                FromStore::ThrottleKept(Ok(())) => {}
+                FromStore::ThrottleKept(Err(error)) => {
+                    self.throttle.save_again();
+                    let line = Line::new("throttle-not-kept").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
+                }
                 FromStore::Remembered(Ok(())) => {}
                 FromStore::Remembered(Err(error)) => {
                     let line = Line::new("login-not-remembered").text("reason", &error.to_string());

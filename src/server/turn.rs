@@ -14,7 +14,7 @@ use super::control_server::{ControlServer, Office};
 use super::desk::{Deed, Desk, Room};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
-use super::logins::load_places;
+use super::logins::{load_places, take_up_offenders};
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
@@ -162,6 +162,7 @@ impl Loop {
         let last_session = now.unix.0.wrapping_shl(20);
         let mut throttle = Throttle::new(config.throttle.rules(), chance.octets());
         load_places(&mut throttle, &opened.directory);
+        take_up_offenders(&mut throttle, now, opened.throttle.as_ref());
         channel.send(&ToParent::Ready)?;
         Ok(Self {
             poll,
@@ -224,7 +225,7 @@ impl Loop {
             self.fire_timers();
             self.accept_some();
             self.work_some();
-            self.save_report();
+            self.save_records();
             self.store.pump();
             self.beat();
             self.admit_administrators();
@@ -237,6 +238,10 @@ impl Loop {
             Ending::Clean => {
                 if let Some(save) = self.ledger.save_now() {
                     self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
+                }
+                self.verifier.settle(self.now, &mut self.throttle);
+                if let Some(snapshot) = self.throttle.save_now(self.now) {
+                    self.store.send(self.now.moment, ToStore::Throttle(Box::new(snapshot)));
                 }
                 if !self.store.close(Duration::from_millis(STORE_MS_MAX)) {
                     log::warn!("{}", Line::new("store-not-closed").finish());
@@ -262,6 +267,7 @@ impl Loop {
             self.verifier.next_deadline(),
             self.recorder.next_deadline(),
             self.ledger.next_deadline().filter(|_| !self.store_is_down),
+            self.throttle.next_save().filter(|_| !self.store_is_down),
             doors,
             leaving,
         ];
@@ -312,13 +318,17 @@ impl Loop {
         }
     }
 
-    /// Hands the store what the report has counted, at most once a minute.
-    fn save_report(&mut self) {
+    /// Hands the store what the report has counted and whom the throttle must not forget, each no more often than
+    /// its limit says.
+    fn save_records(&mut self) {
         if self.store_is_down {
             return;
         }
         if let Some(save) = self.ledger.save(self.now.moment) {
             self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
+        }
+        if let Some(snapshot) = self.throttle.save(self.now) {
+            self.store.send(self.now.moment, ToStore::Throttle(Box::new(snapshot)));
         }
     }
 

@@ -80,7 +80,7 @@ pub fn mail_octets(group: &[Operation]) -> Option<usize> {
                 let octets = deliver.last_slice.len().saturating_add(prefixes);
                 sum = Some(sum.unwrap_or(0_usize).saturating_add(octets));
             }
-            Operation::Change(_) | Operation::Report(_) => {}
+            Operation::Change(_) | Operation::Report(_) | Operation::Throttle(_) => {}
         }
     }
     sum
@@ -121,6 +121,9 @@ impl Books {
                     for day in &save.remove {
                         stage.batch.remove_record(&keys::report_key(*day));
                     }
+                }
+                Operation::Throttle(snapshot) => {
+                    stage.batch.put_record(&keys::throttle_key(), &keys::encode_throttle(snapshot)?);
                 }
             }
         }

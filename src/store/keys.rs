@@ -13,6 +13,7 @@
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
 //! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
+//! | [`Tag::Throttle`] | nothing | JSON of a `Snapshot` of the throttle |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
 //! | [`Tag::NextUid`] | account (4) | uid (8) |
 //! | [`Tag::Reference`] | mail id (16), account (4), uid (8) | nothing: this copy needs that body |
@@ -24,10 +25,11 @@
 
 use super::{MessageRecord, StoreError};
 use crate::auth::report::{Day, DayNumber};
+use crate::auth::throttle::Snapshot;
 use crate::directory::history::LoginHistory;
 use crate::directory::scram::ScramRecord;
 use crate::directory::{Account, Alias, DomainEntry};
-use crate::limits::REPORT_DAY_OCTETS_MAX;
+use crate::limits::{REPORT_DAY_OCTETS_MAX, THROTTLE_KEPT_OCTETS_MAX};
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -85,6 +87,8 @@ pub enum Tag {
     Scram,
     /// A day of the report of logins.
     Report,
+    /// What the throttle must not forget.
+    Throttle,
     /// A message as one account has it.
     Mail,
     /// The next uid of an account.
@@ -109,6 +113,7 @@ impl Tag {
             Self::History => 0x05,
             Self::Scram => 0x06,
             Self::Report => 0x08,
+            Self::Throttle => 0x09,
             Self::Mail => 0x10,
             Self::NextUid => 0x11,
             Self::Reference => 0x12,
@@ -187,6 +192,12 @@ pub fn alias_key(address: &AddressKey) -> Vec<u8> {
 #[must_use]
 pub fn report_key(day: DayNumber) -> [u8; REPORT_KEY_OCTETS] {
     join(&[&[Tag::Report.octet()], &day.0.to_be_bytes()])
+}
+
+/// Key of what the throttle keeps.
+#[must_use]
+pub fn throttle_key() -> [u8; TAG_OCTETS] {
+    [Tag::Throttle.octet()]
 }
 
 /// A tag and an account id: the whole key of an account, a uid counter or an emptying marker, and the prefix
@@ -463,6 +474,25 @@ pub fn decode_report(key: &[u8], value: &[u8]) -> Result<Day, StoreError> {
     }
     let day: Day = decode_json("a day of the report", key, value)?;
     if report_key(day.day) == *key { Ok(day) } else { Err(damaged("a day of the report", key)) }
+}
+
+/// What the throttle keeps, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_throttle(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
+    encode_json("the record of the throttle", &throttle_key(), snapshot)
+}
+
+/// Reads what [`encode_throttle`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_throttle(value: &[u8]) -> Result<Snapshot, StoreError> {
+    if value.len() > THROTTLE_KEPT_OCTETS_MAX {
+        return Err(damaged("the record of the throttle", &throttle_key()));
+    }
+    decode_json("the record of the throttle", &throttle_key(), value)
 }
 
 /// Reads a key of one account under a tag, such as an emptying marker.

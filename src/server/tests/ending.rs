@@ -142,6 +142,9 @@ impl crate::store::Store for Panicking {
     fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
         self.0.report()
     }
+    fn throttle(&self) -> Result<Option<crate::auth::throttle::Snapshot>, StoreError> {
+        self.0.throttle()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.0.server_key()
     }
