@@ -108,6 +108,13 @@ pub const HELD_DISPLACED_PER_SECOND_MAX: usize = 256;
 pub const HELD_RECEIVE_OCTETS: usize = 8 * 1024;
 /// The same, when the connection is let in after all.
 pub const LET_IN_RECEIVE_OCTETS: usize = 128 * 1024;
+/// Connections of one host that ended and brought nothing, in [`VISITS_REMEMBERED_MS`], from which on its next
+/// ones wait before they are let in.
+pub const FRUITLESS_VISITS_MAX: u32 = 5;
+/// The time for which they are remembered; at most twice that.
+pub const VISITS_REMEMBERED_MS: u64 = 10_000;
+/// Hosts whose visits are counted in that time.
+pub const VISITORS_MAX: usize = 4_096;
 /// Connections of one host that are let in at a time while it is refused for wrong passwords, after their
 /// wait, because they may have an application password.
 pub const SIDE_DOOR_PER_HOST: usize = 2;

@@ -5,3 +5,4 @@ pub mod recipient;
 pub mod sender;
 pub mod side_door;
 pub mod tarpit;
+pub mod visits;

@@ -10,12 +10,14 @@ use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verdict::ThrottleRule;
 use crate::contract::{Cause, Event, Listener, Pace, PeerFacts};
 use crate::limits::{
-    ACCEPTS_PER_TURN, HELD_DISPLACED_PER_SECOND_MAX, HELD_MS, HELD_RECEIVE_OCTETS, LET_IN_RECEIVE_OCTETS,
-    REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST, SIDE_DOOR_SAFE_MS,
+    ACCEPTS_PER_TURN, FRUITLESS_VISITS_MAX, HELD_DISPLACED_PER_SECOND_MAX, HELD_MS, HELD_RECEIVE_OCTETS,
+    LET_IN_RECEIVE_OCTETS, REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST,
+    SIDE_DOOR_SAFE_MS, VISITORS_MAX, VISITS_REMEMBERED_MS,
 };
 use crate::policy::admission::Admitted;
 use crate::policy::side_door::{Entry, SideDoor, Width};
 use crate::policy::tarpit::{Patience, Refused, Tarpit};
+use crate::policy::visits::{Measure, Visits};
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::Note;
@@ -23,13 +25,13 @@ use crate::types::{Enhanced, Moment, Prefix, Reply, SessionId};
 use mio::Interest;
 use mio::net::TcpStream;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
-use std::io::Write;
-use std::net::IpAddr;
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How often a lack of descriptors is told.
 const TELL_AGAIN_MS: u64 = 60_000;
 
-/// Why a connection is not let in.
+/// Why a connection is not let in, or not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     /// The administrator's word.
@@ -42,6 +44,8 @@ enum Why {
     NetworkFull,
     /// There is no place for anybody.
     AllFull,
+    /// Too many of its connections brought nothing. It is let in when it has waited.
+    Restless(Pace),
 }
 
 impl Why {
@@ -54,7 +58,8 @@ impl Why {
                 Reply::new(421, Enhanced(4, 7, 0), text)
             }
             Self::NetworkFull => Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your network"),
-            Self::AllFull => Reply::new(421, Enhanced(4, 3, 2), TOO_MANY),
+            // Who is restless hears it only when the server leaves.
+            Self::AllFull | Self::Restless(_) => Reply::new(421, Enhanced(4, 3, 2), TOO_MANY),
         }
     }
 
@@ -62,14 +67,14 @@ impl Why {
         match self {
             Self::Denied => Note::TurnedAway { rule: ThrottleRule::DenyList, enforced: true },
             Self::Guessed(rule) => Note::TurnedAway { rule, enforced: true },
-            Self::BadRecord | Self::NetworkFull | Self::AllFull => {
+            Self::BadRecord | Self::NetworkFull | Self::AllFull | Self::Restless(_) => {
                 Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" }
             }
         }
     }
 }
 
-/// A connection that is not let in.
+/// A connection that is not let in, or not yet.
 #[derive(Debug)]
 pub(super) struct TurnedAway {
     stream: TcpStream,
@@ -90,6 +95,15 @@ pub(super) fn tarpit(places: usize) -> Tarpit<TurnedAway> {
     Tarpit::new(Patience { places, hold_ms: HELD_MS, displaced_per_second_max })
 }
 
+/// A count of visits that begins now.
+pub(super) fn visits() -> Visits {
+    Visits::new(Measure {
+        visits: FRUITLESS_VISITS_MAX,
+        remembered_ms: VISITS_REMEMBERED_MS,
+        hosts: VISITORS_MAX,
+    })
+}
+
 /// A side door nobody has come through.
 pub(super) fn side_door() -> SideDoor {
     SideDoor::new(Width {
@@ -98,6 +112,14 @@ pub(super) fn side_door() -> SideDoor {
         stay_ms: SIDE_DOOR_MS,
         safe_ms: SIDE_DOOR_SAFE_MS,
     })
+}
+
+/// Whether the peer closed while it waited.
+fn has_left(stream: &TcpStream) -> bool {
+    match stream.peek(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
 }
 
 impl Loop {
@@ -142,6 +164,9 @@ impl Loop {
         self.last_session = self.last_session.wrapping_add(1);
         let peer = PeerFacts { session: SessionId(self.last_session), address, listener };
         let place = self.pass_throttle(peer).and_then(|pace| {
+            if self.is_restless(address) {
+                return Err(Why::Restless(pace));
+            }
             self.find_place(peer)?;
             Ok(pace)
         });
@@ -171,6 +196,14 @@ impl Loop {
             ConnectVerdict::Denied(_) => Err(Why::Denied),
             ConnectVerdict::Refused(because) => Err(Why::Guessed(because.rule.kind())),
         }
+    }
+
+    /// Programs of this machine are not, be they a monitor or a proxy that many are behind.
+    fn is_restless(&mut self, address: IpAddr) -> bool {
+        let is_this_machine = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
+        !is_this_machine
+            && !self.throttle.is_exempt(address)
+            && self.visits.is_restless(self.now.moment, Prefix::host(address))
     }
 
     /// Whether there is a place; sends somebody else away where that makes one.
@@ -208,13 +241,21 @@ impl Loop {
         match refused.why {
             // It is not to blame, and may find another server.
             Why::AllFull => return self.send_away(refused),
-            Why::Denied | Why::Guessed(_) | Why::BadRecord | Why::NetworkFull => {}
+            Why::Denied | Why::Guessed(_) | Why::BadRecord | Why::NetworkFull | Why::Restless(_) => {}
         }
         // The system may keep a larger one; then a peer that talks costs the kernel more.
         let _ = set_socket_recv_buffer_size(&refused.stream, HELD_RECEIVE_OCTETS);
         match self.tarpit.take(self.now.moment, refused) {
             Refused::Held => {}
-            Refused::InPlaceOf(other) | Refused::AtOnce(other) => self.send_away(other),
+            Refused::InPlaceOf(other) | Refused::AtOnce(other) => match other.why {
+                // It was to be slowed; nobody refused it.
+                Why::Restless(pace) => {
+                    self.let_in(other, pace);
+                }
+                Why::Denied | Why::Guessed(_) | Why::BadRecord | Why::NetworkFull | Why::AllFull => {
+                    self.send_away(other);
+                }
+            },
         }
     }
 
@@ -232,7 +273,10 @@ impl Loop {
         let now = self.now.moment;
         while let Some(one) = self.tarpit.due(now) {
             match one.why {
-                Why::Guessed(_) => self.let_in_or_send_away(one),
+                Why::Guessed(_) => self.let_in_beside(one),
+                Why::Restless(pace) => {
+                    self.let_in(one, pace);
+                }
                 Why::Denied | Why::BadRecord | Why::NetworkFull | Why::AllFull => self.send_away(one),
             }
         }
@@ -248,26 +292,35 @@ impl Loop {
         }
     }
 
-    /// A few of those who guessed too often get as far as AUTH, where an application password is all that
-    /// helps.
-    fn let_in_or_send_away(&mut self, one: TurnedAway) {
-        let (now, host) = (self.now.moment, Prefix::host(one.peer.address));
-        if matches!(one.stream.peek(&mut [0]), Ok(0)) {
-            // It did not wait.
-            return self.send_away(one);
-        }
-        match self.side_door.consider(now, host) {
-            Entry::Free => {}
-            Entry::InPlaceOf(session) => self.turn_out(session, Cause::Crowded),
-            Entry::Full => return self.send_away(one),
+    /// Lets in who has waited, if there is a place now and it did wait. Says whether it is in.
+    fn let_in(&mut self, one: TurnedAway, pace: Pace) -> bool {
+        if has_left(&one.stream) {
+            self.visits.fruitless(self.now.moment, Prefix::host(one.peer.address));
+            self.note(one.peer, Note::Closed { cause: Cause::PeerClosed, errors: 0, offence: "" });
+            return false;
         }
         if let Err(why) = self.find_place(one.peer) {
-            return self.send_away(TurnedAway { why, ..one });
+            self.send_away(TurnedAway { why, ..one });
+            return false;
         }
-        let TurnedAway { stream, peer, why: _ } = one;
-        let _ = set_socket_recv_buffer_size(&stream, LET_IN_RECEIVE_OCTETS);
-        self.side_door.enter(now, peer.session, host);
-        self.admit(stream, peer, Pace::default());
+        let _ = set_socket_recv_buffer_size(&one.stream, LET_IN_RECEIVE_OCTETS);
+        self.admit(one.stream, one.peer, pace);
+        true
+    }
+
+    /// A few of those who guessed too often get as far as AUTH, where an application password is all that
+    /// helps.
+    fn let_in_beside(&mut self, one: TurnedAway) {
+        let (now, session, host) = (self.now.moment, one.peer.session, Prefix::host(one.peer.address));
+        match self.side_door.consider(now, host) {
+            Entry::Free => {}
+            Entry::InPlaceOf(other) => self.turn_out(other, Cause::Crowded),
+            Entry::Full => return self.send_away(one),
+        }
+        self.side_door.enter(now, session, host);
+        if !self.let_in(one, Pace::default()) {
+            self.side_door.leave(session);
+        }
     }
 
     // ---- Those who are let in ----

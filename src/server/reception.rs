@@ -48,9 +48,15 @@ impl Loop {
             self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
             self.remember_login(peer, mechanism, *verdict);
             match verdict {
-                LoginVerdict::Accepted(..) => self.side_door.leave(session),
+                LoginVerdict::Accepted(..) => {
+                    self.side_door.leave(session);
+                    self.has_borne_fruit(session);
+                }
                 LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_) => {}
             }
+        }
+        if matches!(note, Note::Accepted { .. }) {
+            self.has_borne_fruit(peer.session);
         }
         // What a dry run would have turned away was let through.
         if let Note::TurnedAway { rule, enforced: true } = &note {
@@ -58,6 +64,13 @@ impl Loop {
         }
         let app_password = self.name_of_app_password(&note);
         self.recorder.note(now, &Noted { peer, note, app_password });
+    }
+
+    fn has_borne_fruit(&mut self, session: SessionId) {
+        let key = self.by_session.get(&session);
+        if let Some(connection) = key.and_then(|key| self.connections.get_mut(*key)) {
+            connection.fruitful = true;
+        }
     }
 
     // ---- Turns ----
@@ -237,6 +250,9 @@ impl Loop {
         self.admission.leave(session, address);
         self.by_session.remove(&session);
         self.side_door.leave(session);
+        if !connection.fruitful {
+            self.visits.fruitless(self.now.moment, Prefix::host(address));
+        }
         self.verifier.forget(session);
         let mut requests = Vec::new();
         self.bodies.forget(&mut connection.body, &mut requests);

@@ -4,7 +4,7 @@ use super::mail::plain;
 use super::{Client, World, furnished};
 use crate::contract::Listener;
 use crate::control::{AuthSubject, Request, Response};
-use crate::limits::{HELD_MS, SIDE_DOOR_PER_HOST};
+use crate::limits::{FRUITLESS_VISITS_MAX, HELD_MS, SIDE_DOOR_PER_HOST};
 use crate::types::Prefix;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -192,4 +192,25 @@ fn where_tls_comes_first_a_refused_connection_ends_without_a_word_in_the_clear()
     let (said, waited) = heard_in_silence(world.connect(Listener::Submissions));
     assert_eq!(said, "");
     assert!(waited >= a_wait());
+}
+
+#[test]
+fn who_comes_again_and_again_for_nothing_waits_and_is_then_served() {
+    let world = World::start();
+    let from = |listener| super::credentials::connect_from(&world, listener, "127.0.0.9");
+    for _ in 0..FRUITLESS_VISITS_MAX {
+        // No TLS where TLS comes first.
+        let mut noise = from(Listener::Submissions);
+        noise.write_all(b"EHLO prober.example.net\r\n").unwrap();
+        let _ = noise.read_to_end(&mut Vec::new());
+    }
+    // The server notes an end after its peer has seen it.
+    std::thread::sleep(Duration::from_millis(200));
+    let asked = Instant::now();
+    world.deliver("Subject: others do not wait\r\n\r\nHello");
+    assert!(asked.elapsed() < a_wait());
+    let mut again = Client::new(from(Listener::Smtp));
+    again.hears("220");
+    again.delivers("Subject: after\r\n\r\nHello");
+    assert!(asked.elapsed() >= a_wait());
 }
