@@ -148,7 +148,7 @@ class Stranger:
     def __init__(self, number, base, tally, tls):
         self.number, self.base, self.tally, self.tls = number, base, tally, tls
         self.chance = random.Random(number)
-        self.greeted_so_far = 0
+        self.begun, self.greeted = 0, False
         self.source = source_of(number)
         # Of ten: five guess on 465, two on 587, one each speaks no SMTP, probes recipients, speaks no TLS.
         self.kind = ("tls", "tls", "starttls", "tls", "garbage", "tls", "starttls", "probe", "tls", "no-tls")[number % 10]
@@ -206,7 +206,9 @@ class Stranger:
         if code != "220":
             self.tally["refused", code] += 1
             return
-        self.tally["greeted", self.kind] += 1
+        self.greeted = True
+        if time.monotonic() - self.begun >= HELD_SECONDS:
+            self.tally["held", "let in"] += 1
         if self.kind == "starttls":
             await self.say(reader, writer, b"EHLO bench.example")
             if await self.say(reader, writer, b"STARTTLS") != "220":
@@ -224,7 +226,7 @@ class Stranger:
         port = self.base + {"tls": 465, "no-tls": 465, "starttls": 587, "garbage": 25, "probe": 25}[self.kind]
         while time.monotonic() < until:
             writer = None
-            begun = time.monotonic()
+            self.begun, self.greeted = time.monotonic(), False
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(self.source, 0))
                 self.tally["connections", self.kind] += 1
@@ -234,17 +236,10 @@ class Stranger:
             finally:
                 if writer:
                     writer.transport.abort()
-            if self.kind in ("tls", "starttls") and time.monotonic() < until:
-                self.account(begun)
+            if self.kind in ("tls", "starttls") and not self.greeted and time.monotonic() < until:
+                waited = time.monotonic() - self.begun >= HELD_SECONDS
+                self.tally["held" if waited else "closed at once", "turned away"] += 1
             await asyncio.sleep(0.001)
-
-    def account(self, begun):
-        """Whether a connection that was never greeted had to wait."""
-        greeted = self.tally["greeted", self.kind]
-        if greeted == self.greeted_so_far:
-            waited = time.monotonic() - begun >= HELD_SECONDS
-            self.tally["turned away", "held" if waited else "at once"] += 1
-        self.greeted_so_far = greeted
 
 
 async def attack_all(numbers, base, until, tallies):
@@ -257,7 +252,6 @@ async def attack_all(numbers, base, until, tallies):
 
 
 def attacking(numbers, base, until, out):
-    os.nice(10)
     tallies = [collections.Counter() for _ in numbers]
     asyncio.run(attack_all(numbers, base, until, tallies))
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -268,14 +262,14 @@ def attacking(numbers, base, until, out):
 
 
 class Server:
-    def __init__(self, program, directory, base):
-        self.program, self.base = program, base
+    def __init__(self, program, directory, base, nice, settings):
+        self.program, self.base, self.nice = program, base, nice
         self.directory = os.path.join(directory, "d")
         self.log_path = os.path.join(directory, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [program, "localserve", "--dir", self.directory, "--port-base", str(base)],
-                stdout=subprocess.PIPE, stderr=log, text=True)
+                [program, "localserve", "--dir", self.directory, "--port-base", str(base), *settings],
+                stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=lambda: os.nice(nice or 0))
         self.password = None
         while self.password is None:
             line = self.process.stdout.readline()
@@ -284,6 +278,9 @@ class Server:
             if "password" in line:
                 self.password = line.split()[-1]
         self.server, self.worker = self.children()
+        if nice is None:
+            for task in os.listdir(f"/proc/{self.server}/task"):
+                before_others(int(task))
 
     def app_password(self):
         made = subprocess.run(
@@ -328,6 +325,12 @@ class Server:
             "log": os.path.getsize(self.log_path),
         }
 
+    def hostile_octets(self, begin):
+        """Octets of log since then, but for lines about mail taken and logins that succeeded."""
+        with open(self.log_path, "rb") as log:
+            log.seek(begin)
+            return sum(len(line) for line in log if b"event=accepted " not in line and b"event=auth-succeeded " not in line)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
@@ -336,9 +339,22 @@ class Server:
 # ---- Phases ----
 
 
-def start(work, *arguments):
+def before_others(task):
+    """The task runs whenever it can, whatever else the machine is busy with."""
+    os.sched_setscheduler(task, os.SCHED_RR, os.sched_param(1))
+
+
+def niced(nice, work, *arguments):
+    if nice is None:
+        before_others(0)
+    else:
+        os.nice(nice)
+    work(*arguments)
+
+
+def start(nice, work, *arguments):
     out = multiprocessing.Queue()
-    process = multiprocessing.Process(target=work, args=(*arguments, out))
+    process = multiprocessing.Process(target=niced, args=(nice, work, *arguments, out))
     process.start()
     return process, out
 
@@ -349,11 +365,11 @@ def phase(server, seconds, app_password, flood):
     strangers = []
     if flood:
         for part in range(LOAD_PROCESSES):
-            strangers.append(start(attacking, range(part, ATTACKERS, LOAD_PROCESSES), server.base, until))
-    honest = [start(delivering, server.base + 25, source, until) for source in DELIVERERS]
-    owner = start(owning, server.base + 465, OWNER, server.password, until, 1)
+            strangers.append(start(10, attacking, range(part, ATTACKERS, LOAD_PROCESSES), server.base, until))
+    honest = [start(server.nice, delivering, server.base + 25, source, until) for source in DELIVERERS]
+    owner = start(server.nice, owning, server.base + 465, OWNER, server.password, until, 1)
     # Two addresses that attack on 465, each with an owner's mail program behind it.
-    shared = [start(owning, server.base + 465, source_of(n), app_password, until, 10) for n in (0, 5)] if flood else []
+    shared = [start(server.nice, owning, server.base + 465, source_of(n), app_password, until, 10) for n in (0, 5)] if flood else []
     most = before["mib"]
     while time.monotonic() < until:
         time.sleep(min(2, max(0, until - time.monotonic())))
@@ -364,6 +380,7 @@ def phase(server, seconds, app_password, flood):
         "strangers": gather(strangers), "before": before, "after": server.reading(), "most": most,
         "seconds": seconds,
     }
+    result["hostile"] = server.hostile_octets(before["log"])
     for process, _ in honest + [owner] + shared + strangers:
         process.join()
     return result
@@ -389,7 +406,8 @@ def tell(name, one):
     print(f"{name}: deliveries {spread(one['deliveries'])}")
     print(f"  owner's logins {spread(one['owner'])}")
     print(f"  processor: loop {used['loop'] * per:.0f} %, server {used['server'] * per:.0f} %, "
-          f"worker {used['worker'] * per:.0f} %; log {used['log'] * 60 / one['seconds'] / 1024:.1f} KiB a minute")
+          f"worker {used['worker'] * per:.0f} %; log {one['hostile'] * 60 / one['seconds'] / 1024:.1f} KiB a minute "
+          f"(with mail and logins {used['log'] * 60 / one['seconds'] / 1024:.1f})")
     print(f"  memory: {one['before']['mib']:.1f} -> {one['after']['mib']:.1f} MiB, at most {one['most']:.1f}; "
           f"worker {one['before']['worker_mib']:.1f} -> {one['after']['worker_mib']:.1f}")
     if one["strangers"]:
@@ -401,8 +419,8 @@ def tell(name, one):
                 codes[code] += count
         print(f"  app password from attacking addresses {spread(one['shared'])}")
         print(f"  strangers: {total('connections')} connections, replies to guesses "
-              f"{ {code: codes[code] for code in ('535', '454', '421')} }, turned away at connect: "
-              f"{tally['turned away', 'held']} held, {tally['turned away', 'at once']} at once")
+              f"{ {code: codes[code] for code in ('535', '454', '421')} }, {total('held')} held "
+              f"({tally['held', 'let in']} let in then), {total('closed at once')} turned away at once")
         print(f"  the load took {sum(used for _, used in one['strangers']) * per:.0f} % of a processor", flush=True)
 
 
@@ -412,10 +430,16 @@ def main():
     parser.add_argument("--seconds", type=float, default=60, help="of each phase")
     parser.add_argument("--rounds", type=int, default=2, help="a quiet phase and a flood each")
     parser.add_argument("--port-base", type=int, default=22000)
+    parser.add_argument("--nice", type=int, default=0, help="of the server and of honest clients; below 0 needs root")
+    parser.add_argument("--realtime", action="store_true",
+                        help="server (not its hash worker) and honest clients run before all else: what is left "
+                             "is what the server itself adds, on a machine that others use too; needs root")
+    parser.add_argument("--guesses", type=int, help="wrong passwords an hour from one address (20)")
     options = parser.parse_args()
+    settings = ["--set", f"throttle.guesses-per-host={options.guesses}"] if options.guesses else []
     seconds, rounds = min(options.seconds, 120), min(options.rounds, 5)
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(options.gatepost, directory, options.port_base)
+        server = Server(options.gatepost, directory, options.port_base, None if options.realtime else options.nice, settings)
         try:
             app_password = server.app_password()
             # The owner's network is known from now on, and the store has its caches.

@@ -125,10 +125,11 @@ pub const SIDE_DOOR_MS: u64 = 20_000;
 /// Time they have before their place may go to another.
 pub const SIDE_DOOR_SAFE_MS: u64 = 5_000;
 const _: () = assert!(SIDE_DOOR_SAFE_MS < SIDE_DOOR_MS && SIDE_DOOR_PER_HOST < SIDE_DOOR_MAX);
-/// TLS handshake flights processed in one turn.
-pub const HANDSHAKES_PER_TURN: usize = 8;
+/// TLS handshake flights processed in one turn. One takes about a millisecond and a delivery five turns, so this
+/// is what a crowd at the TLS listeners adds to a delivery; who must wait for another turn loses next to nothing.
+pub const HANDSHAKES_PER_TURN: usize = 2;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
-pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 1;
 /// Listeners that may be configured: their descriptors travel in one message.
 pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.
