@@ -95,10 +95,41 @@ pub const CONNECTIONS_PER_HOST_DEFAULT: usize = 50;
 pub const CONNECTIONS_PER_NET_DEFAULT: usize = 200;
 /// Connections accepted from one listener in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// TLS handshake flights processed in one turn.
-pub const HANDSHAKES_PER_TURN: usize = 8;
+/// Connections of one listener refused in one turn: deliveries get their turn between so many and the next.
+pub const REFUSALS_PER_TURN: usize = 16;
+/// Refused connections kept waiting before they are closed.
+pub const HELD_MAX: usize = 1_024;
+/// How long a refused connection waits: 200 that come back at once connect 50 times a second.
+pub const HELD_MS: u64 = 4_000;
+/// Refused connections a second that may end the wait of older ones; above that the newest are closed at once.
+pub const HELD_DISPLACED_PER_SECOND_MAX: usize = 256;
+/// Octets of unread input, as the kernel is told, for a connection that waits: room for what a TLS client says
+/// first, and no more. The kernel doubles it for its own needs.
+pub const HELD_RECEIVE_OCTETS: usize = 8 * 1024;
+/// The same, when the connection is let in after all.
+pub const LET_IN_RECEIVE_OCTETS: usize = 128 * 1024;
+/// Connections of one host that ended and brought nothing, in [`VISITS_REMEMBERED_MS`], from which on its next
+/// ones wait before they are let in.
+pub const FRUITLESS_VISITS_MAX: u32 = 5;
+/// The time for which they are remembered; at most twice that.
+pub const VISITS_REMEMBERED_MS: u64 = 10_000;
+/// Hosts whose visits are counted in that time.
+pub const VISITORS_MAX: usize = 4_096;
+/// Connections of one host that are let in at a time while it is refused for wrong passwords, after their
+/// wait, because they may have an application password.
+pub const SIDE_DOOR_PER_HOST: usize = 2;
+/// Connections of that kind from everywhere.
+pub const SIDE_DOOR_MAX: usize = 64;
+/// Time they have to log in.
+pub const SIDE_DOOR_MS: u64 = 20_000;
+/// Time they have before their place may go to another.
+pub const SIDE_DOOR_SAFE_MS: u64 = 5_000;
+const _: () = assert!(SIDE_DOOR_SAFE_MS < SIDE_DOOR_MS && SIDE_DOOR_PER_HOST < SIDE_DOOR_MAX);
+/// TLS handshake flights processed in one turn. One takes about a millisecond and a delivery five turns, so this
+/// is what a crowd at the TLS listeners adds to a delivery; who must wait for another turn loses next to nothing.
+pub const HANDSHAKES_PER_TURN: usize = 2;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
-pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 1;
 /// Listeners that may be configured: their descriptors travel in one message.
 pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::output::{json, printable, tell, write_out};
 use crate::auth::throttle::{self, Explanation, Listed, Rule, Standing};
 use crate::control::{AuthSubject, Request, Response};
+use crate::limits::SIDE_DOOR_PER_HOST;
 use crate::mail::date::rfc3339;
 use std::path::Path;
 
@@ -87,7 +88,16 @@ fn rule_name(rule: Rule) -> String {
 
 /// The explanation in sentences, the most important first.
 fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
-    let Explanation { listed, enforced, standings, evidence, places, mail_score, mail_pace } = explanation;
+    let Explanation {
+        listed,
+        enforced,
+        app_passwords_only,
+        standings,
+        evidence,
+        places,
+        mail_score,
+        mail_pace,
+    } = explanation;
     let mut lines = Vec::new();
     match listed {
         Listed::Allowed(entry) => lines.push(format!("{name} is exempt: {entry} is on the allow-list")),
@@ -102,6 +112,12 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
     }
     for standing in standings {
         lines.push(standing_line(standing));
+    }
+    if *app_passwords_only {
+        lines.push(format!(
+            "{name} is kept waiting on 587 and 465 and then let in {SIDE_DOOR_PER_HOST} at a time: \
+             only an application password opens anything"
+        ));
     }
     for failure in evidence {
         let throttle::Failure { at, session, source, login } = failure;

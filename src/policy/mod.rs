@@ -3,3 +3,6 @@
 pub mod admission;
 pub mod recipient;
 pub mod sender;
+pub mod side_door;
+pub mod tarpit;
+pub mod visits;

@@ -58,6 +58,8 @@ pub struct Connection {
     noted_end: bool,
     /// The store is about to answer.
     committing: bool,
+    /// Whether a message was taken or a login accepted.
+    pub(super) fruitful: bool,
 }
 
 impl Connection {
@@ -77,6 +79,7 @@ impl Connection {
             told_end: false,
             noted_end: false,
             committing: false,
+            fruitful: false,
         }
     }
 

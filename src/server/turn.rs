@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::connection::Connection;
 use super::control_server::{ControlServer, Office};
 use super::desk::{Deed, Desk, Room};
+use super::entrance::{self, TurnedAway};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
 use super::logins::{load_places, take_up_offenders};
@@ -27,6 +28,9 @@ use crate::config::checked::Config;
 use crate::directory::Directory;
 use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX};
 use crate::policy::admission::{Admission, Ceilings};
+use crate::policy::side_door::SideDoor;
+use crate::policy::tarpit::Tarpit;
+use crate::policy::visits::Visits;
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
@@ -70,6 +74,8 @@ pub struct Parts {
     pub opened: Opened,
     /// Where the store thread finds the waker.
     pub waker: WakerSlot,
+    /// Refused connections that may be held: as many as there are descriptors for.
+    pub held_max: usize,
     /// The clocks.
     pub clock: Clock,
 }
@@ -115,6 +121,9 @@ pub struct Loop {
     pub(super) ready: VecDeque<usize>,
     pub(super) timers: Timers,
     pub(super) admission: Admission,
+    pub(super) tarpit: Tarpit<TurnedAway>,
+    pub(super) side_door: SideDoor,
+    pub(super) visits: Visits,
     pub(super) directory: Directory,
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
@@ -134,7 +143,8 @@ impl Loop {
     /// # Errors
     /// When the poll, the doors or the administrator's socket cannot be set up.
     pub fn new(parts: Parts, mut chance: Chance) -> io::Result<Self> {
-        let Parts { channel, mut signals, config, tls, sockets, thread, opened, waker, clock } = parts;
+        let Parts { channel, mut signals, config, tls, sockets, thread, opened, waker, held_max, clock } =
+            parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waker::new(registry, Token(WAKER))?);
@@ -184,6 +194,9 @@ impl Loop {
             ready: VecDeque::new(),
             timers: Timers::default(),
             admission: Admission::new(ceilings),
+            tarpit: entrance::tarpit(held_max),
+            side_door: entrance::side_door(),
+            visits: entrance::visits(),
             directory: opened.directory,
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
@@ -264,6 +277,7 @@ impl Loop {
         let next = [
             Some(self.next_beat),
             self.timers.next(),
+            self.tarpit.next_deadline(),
             self.verifier.next_deadline(),
             self.recorder.next_deadline(),
             self.ledger.next_deadline().filter(|_| !self.store_is_down),
@@ -385,6 +399,7 @@ impl Loop {
             // As with the worker: the parent has the same socket.
             let _ = self.registry().deregister(door.listener_mut());
         }
+        self.send_all_waiting_away();
         for key in self.keys() {
             self.with(key, |connection, desk, _, deeds| connection.stop(desk, deeds));
         }

@@ -55,6 +55,9 @@ pub struct Explanation {
     pub listed: Listed,
     /// False in a dry run: nobody is refused.
     pub enforced: bool,
+    /// Connections of the address to 587 and 465 are held back, and those let in after that open nothing without
+    /// an application password.
+    pub app_passwords_only: bool,
     /// The rules that hold failures against it, the narrowest first.
     pub standings: Vec<Standing>,
     /// Its last failures, the oldest first.
@@ -86,10 +89,13 @@ impl Throttle {
         ];
         let wide = wide.map(|prefix| (Rule::Wide(prefix), book.wides.get(&prefix), limits.wide));
         let rows = rows.into_iter().chain(wide);
+        let listed = self.rules.listed(source);
+        let refused = book.at_connect(now, Spot::of(source)).is_some();
         let place = book.places.last_success(net).map(|last| KnownPlace { net, last });
         Explanation {
-            listed: self.rules.listed(source),
+            listed,
             enforced: self.enforces(),
+            app_passwords_only: self.enforces() && listed == Listed::No && refused,
             standings: rows.filter_map(|(rule, record, limit)| standing(now, rule, record?, limit)).collect(),
             evidence: book.evidence.of_host(host),
             places: place.into_iter().collect(),
@@ -104,6 +110,7 @@ impl Throttle {
         Explanation {
             listed: Listed::No,
             enforced: self.enforces(),
+            app_passwords_only: false,
             standings: record
                 .and_then(|record| standing(now, Rule::Login, record, book.limits.login))
                 .into_iter()

@@ -207,6 +207,15 @@ impl Throttle {
         }
     }
 
+    /// Whether nothing may slow or refuse a source: it is on the allow-list, or nobody is refused at all.
+    #[must_use]
+    pub fn is_exempt(&self, source: IpAddr) -> bool {
+        match (self.rules.mode, self.rules.listed(source)) {
+            (Mode::DryRun, _) | (Mode::Enforce, Listed::Allowed(_)) => true,
+            (Mode::Enforce, Listed::No | Listed::Denied(_)) => false,
+        }
+    }
+
     /// Clears what both books hold against a source: its host, its network and its IPv6 /48.
     pub fn forgive(&mut self, source: IpAddr) {
         if self.logins.forgive(Spot::of(source)) {

@@ -207,9 +207,11 @@ fn an_explanation_names_rule_times_and_evidence_and_forgiving_ends_it() {
     assert_eq!((refuses.since, refuses.until), (now(10).unix, Some(now(1_810).unix)));
     assert_eq!(told.evidence.len(), EVIDENCE_PER_HOST_MAX);
     assert_eq!(told.evidence[0].login, "info@example.org");
+    assert!(told.app_passwords_only);
     t.forgive(source);
     assert!(!is_refused(&mut t, now(20), source));
-    assert!(t.explain(now(20), &Subject::Source(source)).standings.is_empty());
+    let told = t.explain(now(20), &Subject::Source(source));
+    assert!(told.standings.is_empty() && !told.app_passwords_only);
 }
 
 #[test]
