@@ -14,6 +14,7 @@ use crate::auth::verifier::{Attempt, Decided};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
 use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
 use crate::policy::admission::Admitted;
+use crate::smtp::outcome::MessageRefusal;
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
@@ -81,7 +82,7 @@ impl Loop {
             self.no_descriptor_told = Some(now);
             let line = Line::new("no-descriptor").field("connections", self.connections.len());
             let why = "the limit on open files is reached; who comes now is sent away with 421";
-            log::error!("{}", line.text("reason", why).finish());
+            self.recorder.operation(self.now, log::Level::Error, line.text("reason", why));
         }
     }
 
@@ -159,8 +160,32 @@ impl Loop {
         if let Note::TurnedAway { rule, enforced: true } = &note {
             self.ledger.turned_away(now, peer.address, rule.name());
         }
+        if let Note::MessageRefused { reason, .. } = &note
+            && *reason == MessageRefusal::DiskFull.name()
+        {
+            self.tell_disk_full();
+        }
         let app_password = self.name_of_app_password(&note);
         self.recorder.note(now, &Noted { peer, note, app_password });
+    }
+
+    /// A message found no room on the disk. What each of them costs is the peers' budget; that it is so is the
+    /// administrator's line.
+    fn tell_disk_full(&mut self) {
+        let free = self.room().free_octets;
+        if let Some((level, line)) = self.disk.refused(self.now.moment, free) {
+            self.recorder.operation(self.now, level, line);
+        }
+    }
+
+    /// Says once that there is room again.
+    pub(super) fn look_at_disk(&mut self) {
+        let room = self.room();
+        let most = self.config.message_octets_max;
+        let needed = room.reserve_octets.saturating_add(most);
+        if let Some((level, line)) = self.disk.look(self.now.moment, room.free_octets, needed) {
+            self.recorder.operation(self.now, level, line);
+        }
     }
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
@@ -172,7 +197,7 @@ impl Loop {
         let stream = connection.wire_mut().stream_mut();
         if let Err(error) = self.registry().register(stream, Self::token(key), interest) {
             let line = Line::new("not-registered").field("session", facts.session);
-            log::error!("{}", line.text("reason", &error.to_string()).finish());
+            self.recorder.trouble(self.now, log::Level::Error, line.text("reason", &error.to_string()));
             return;
         }
         self.connections.insert(connection);
@@ -348,7 +373,8 @@ impl Loop {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
-            log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
+            let line = Line::new("apology-failed").field("session", facts.session);
+            self.recorder.trouble(self.now, log::Level::Error, line);
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };

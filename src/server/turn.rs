@@ -27,6 +27,7 @@ use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX}
 use crate::policy::admission::{Admission, Ceilings};
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
+use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
@@ -122,6 +123,7 @@ pub struct Loop {
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
+    pub(super) disk: DiskWatch,
     pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
@@ -188,6 +190,7 @@ impl Loop {
             verifier: Verifier::new(opened.server_key, chance.fork()),
             worker: None,
             recorder: Recorder::new(),
+            disk: DiskWatch::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
@@ -327,6 +330,7 @@ impl Loop {
         if self.channel.send(&ToParent::Alive).is_err() {
             self.leave_cleanly();
         }
+        self.look_at_disk();
         self.recorder.due(self.now);
         self.control.drop_silent(now);
         self.send_silent_away();
