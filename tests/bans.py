@@ -2,10 +2,10 @@
 """What ban tools make of the lines of the built binary: real hostile traffic, then fail2ban's and CrowdSec's own
 readers.
 
-    python3 tests/bans.py target/release/gatepost CROWDSEC
+    python3 tests/bans.py target/release/gatepost UNPACKED
 
-Needs fail2ban-regex (Debian's package fail2ban), and in the folder CROWDSEC what is in Debian's package crowdsec,
-unpacked and not installed: see tests/crowdsec.py. Every source is an address of the loopback.
+Needs fail2ban-regex (Debian's package fail2ban), and the folder UNPACKED with what is in Debian's packages that
+tests/crowdsec.py and tests/journal.py name, not installed (see .ci/run). Every source is an address of the loopback.
 """
 
 import base64
@@ -21,6 +21,7 @@ import threading
 from collections import Counter
 
 import crowdsec
+import journal
 import smoke
 from smoke import PATIENCE_SECONDS, Server, check, free_port_base
 
@@ -143,7 +144,7 @@ def told(text, source):
     return len(of_source) - len(rollups), held_back, len(rollups)
 
 
-def flooded(program, crowdsec_folder):
+def flooded(program, unpacked):
     """The log of a server that is flooded: bounded, exact, and still of use to a ban tool."""
     with tempfile.TemporaryDirectory(prefix="gatepost-flood-") as directory:
         server = StrictServer(program, directory, free_port_base())
@@ -164,8 +165,8 @@ def flooded(program, crowdsec_folder):
         for mode, expected in (("normal", normal), ("aggressive", normal + more)):
             found, result = matched(log, mode)
             check(f"fail2ban in mode {mode} counts what a flooded log tells", found == expected, f"{found} {expected} {result.stdout[-2000:]}")
-        check_crowdsec(crowdsec_folder, directory, text, normal, more, "of a flooded server")
-        bans = crowdsec.read(crowdsec_folder, os.path.join(directory, "again"), dated(text)).bans
+        check_crowdsec(unpacked, directory, text, normal, more, "of a flooded server")
+        bans = crowdsec.read(unpacked, os.path.join(directory, "again"), dated(text)).bans
         check("CrowdSec bans who floods, and nobody else", bans == {("Ip", "127.0.5.1", "gatepost/guessing")}, bans)
 
 
@@ -186,7 +187,7 @@ event=suppressed-from from=2001:db8:1:4::/64 kind=other lines=12
 """
 
 
-def check_ipv6(crowdsec_folder):
+def check_ipv6(unpacked):
     """Networks in the log are networks for the ban tools."""
     with tempfile.TemporaryDirectory(prefix="gatepost-ipv6-") as directory:
         log = os.path.join(directory, "log")
@@ -197,16 +198,16 @@ def check_ipv6(crowdsec_folder):
             found, result = matched(log, mode)
             check(f"fail2ban in mode {mode} reads networks", found == expected, f"{found} {result.stdout[-2000:]}")
         repeated = IPV6_LINES + IPV6_LINES.splitlines(True)[1] * 5
-        result = crowdsec.read(crowdsec_folder, directory, dated(repeated))
+        result = crowdsec.read(unpacked, directory, dated(repeated))
         expected = {("gatepost_login", "2001:db8::9"): 1, ("gatepost_login_range", "2001:db8:1:2::/64"): 6, ("gatepost_probing_range", "2001:db8:1:3::/64"): 1}
         check("CrowdSec's parser reads networks", result.found == expected, result)
         check("CrowdSec bans a network", result.bans == {("Range", "2001:db8:1:2::/64", "gatepost/guessing-network")}, result)
 
 
-def matched(log, mode):
+def matched(log, mode, environment=None):
     """How often fail2ban matches which address."""
     command = ["fail2ban-regex", "-o", "ip", log, f"{FILTER}[mode={mode}]"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, env=environment)
     found = re.findall(r"^[0-9a-f.:/]+$", result.stdout, re.M)
     return Counter(found), result
 
@@ -238,7 +239,7 @@ def secrets_in(text, password):
 
 
 def main():
-    program, crowdsec_folder = (os.path.abspath(argument) for argument in sys.argv[1:3])
+    program, unpacked = (os.path.abspath(argument) for argument in sys.argv[1:3])
     with tempfile.TemporaryDirectory(prefix="gatepost-bans-") as directory:
         server = StrictServer(program, directory, free_port_base())
         try:
@@ -256,15 +257,20 @@ def main():
         for mode, expected in (("normal", normal), ("aggressive", normal + more)):
             found, result = matched(syslog, mode)
             check(f"in a syslog file too, in mode {mode}, behind a line without a date", found == expected, f"{found} {expected} {result.stdout[-2000:]}")
-        check_crowdsec(crowdsec_folder, directory, text, normal, more, "of hostile sessions")
+        foreign = 'event=auth-failed session=00 from=192.0.2.66 listener=submissions mechanism=PLAIN login="y" reply=535'
+        kept = journal.write(unpacked, directory, text, foreign)
+        for mode, expected in (("normal", normal), ("aggressive", normal + more)):
+            found, result = matched(f"systemd-journal[journalpath={kept}]", mode, journal.environment(unpacked))
+            check(f"in systemd's journal too, in mode {mode}, beside another unit", found == expected, f"{found} {expected} {result.stdout[-2000:]} {result.stderr[-500:]}")
+        check_crowdsec(unpacked, directory, text, normal, more, "of hostile sessions")
         for password in (PASSWORD, own):
             check("no password is in the log, in no form", not secrets_in(text, password), secrets_in(text, password))
         printable = all(c == "\n" or (c.isprintable()) for c in text)
         check("nothing in the log steers a terminal", printable)
         lines = [line for line in text.splitlines() if line.startswith("event=")]
         check("every line is one event of at most 512 octets", len(lines) == len(text.splitlines()) and all(len(line.encode()) <= 512 for line in lines), text)
-    flooded(program, crowdsec_folder)
-    check_ipv6(crowdsec_folder)
+    flooded(program, unpacked)
+    check_ipv6(unpacked)
     print(f"{smoke.passed} passed, {smoke.failed} failed")
     return smoke.failed > 0
 

@@ -87,7 +87,7 @@ def set_up(unpacked, here, address):
 
 def parsed(dump):
     """What our parser found, from the program's account of what each parser did to each line."""
-    section = re.search(r"^  gatepost/gatepost-logs:\n(.*?)(?=^ {0,2}\S|\Z)", dump, re.M | re.S)
+    section = re.search(r"^  gatepost/gatepost-logs:\n(.*?)(?=^ {0,2}[^\s-]|\Z)", dump, re.M | re.S)
     found = Counter()
     # The list's dashes are where the mapping above them begins.
     for event in re.split(r"^  - evt:\n", section.group(1) if section else "", flags=re.M):

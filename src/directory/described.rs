@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_change_is_told_by_kind_and_name() {
-        let name: Domain = "example.org".parse().unwrap();
+        let name = Domain::parse("example.org").unwrap();
         let alias = Alias { address: "all@example.org".parse().unwrap(), members: Vec::new() };
         let directory = &mut Directory::default();
         let domain = |catch_all| Change::PutDomain(DomainEntry { name: name.clone(), catch_all });

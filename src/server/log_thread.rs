@@ -401,16 +401,14 @@ mod tests {
         let writer = Arc::clone(&queue);
         std::thread::spawn(move || writer.drain(write));
         queue.flush(Duration::from_secs(10));
-        let mut written = 0;
         let mut octets = 0;
-        for text in BufReader::new(read).lines().map(Result::unwrap) {
+        for (written, text) in BufReader::new(read).lines().map(Result::unwrap).enumerate() {
             octets += text.len() + 1;
             if let Some(rest) = text.strip_prefix("event=suppressed kind=library lines=") {
-                let held_back: u32 = rest.split(' ').next().unwrap().parse().unwrap();
+                let held_back: usize = rest.split(' ').next().unwrap().parse().unwrap();
                 assert_eq!(written + held_back, 5_001);
                 break;
             }
-            written += 1;
             assert!(text == "event=x" || text.starts_with("event=library target=rustls::conn "), "{text}");
         }
         assert!(octets < LOG_LIBRARY_OCTETS_PER_MINUTE_MAX, "{octets}");
