@@ -177,6 +177,7 @@ def flooded(program, unpacked):
         library = [line for line in text.splitlines() if line.startswith('event=library target=rustls::')]
         told_library = re.findall(r"^event=suppressed kind=library lines=(\d+) ", text, re.M)
         check("what a library says is bounded and counted", 0 < len(library) < HANDSHAKES and len(library) + sum(map(int, told_library)) == HANDSHAKES, text)
+        check("nothing that a peer sent looks like a field", " from=192.0.2.66" not in text and " reply=535" not in "".join(library), text)
         check("a login that succeeds in a flood is in the log", "event=auth-succeeded " in text, text)
         log = os.path.join(directory, "log")
         normal = Counter({source: sum(told(text, source)[::2]) for source in ("127.0.5.1", "127.0.6.1")})

@@ -379,7 +379,7 @@ mod tests {
     fn what_a_library_says_is_one_quoted_line() {
         assert_eq!(
             logged("rustls::conn", log::Level::Warn, "bad \"thing\"\r\nevent=auth-failed"),
-            "event=library target=rustls::conn message=\"bad \\\"thing\\\"\\r\\nevent=auth-failed\"\n"
+            "event=library target=rustls::conn message=\"bad \\\"thing\\\"\\r\\nevent\\u{3d}auth-failed\"\n"
         );
         assert_eq!(logged("fjall", log::Level::Info, "chatter"), "");
     }

@@ -1,7 +1,7 @@
 //! What a line is about, and which budget it is written from.
 
 /// What a line is about. Rollups count by it, so that a ban tool can tell a guess from a typing error although
-/// the lines themselves were held back: of a kind either all lines accuse their source or none does.
+/// the lines themselves were held back: of a hostile kind either all lines accuse their source or none does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Logins refused for what was sent, or because of too many such.

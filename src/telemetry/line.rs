@@ -39,7 +39,8 @@ impl Line {
         self.add(format_args!(" {key}={value}"))
     }
 
-    /// Adds a sentence, quoted and escaped.
+    /// Adds a sentence, quoted and escaped. Its spaces stay, and its equals signs do not: a library may repeat
+    /// what a peer sent, and that must not look like a field either.
     #[must_use]
     pub fn text(self, key: &'static str, value: &str) -> Self {
         let value = Quoted { value, chars_max: usize::MAX, keep_spaces: true };
@@ -100,6 +101,7 @@ fn escaped(before: Option<char>, c: char, keep_spaces: bool) -> String {
     match c {
         '"' | '\\' => format!("\\{c}"),
         ' ' if keep_spaces => " ".to_owned(),
+        '=' if keep_spaces => c.escape_unicode().to_string(),
         '!'..='~' => c.to_string(),
         other if is_plain(before, other) => other.to_string(),
         '\n' => "\\n".to_owned(),
@@ -183,6 +185,14 @@ mod tests {
             "event=x login=\"a\\\"\\u{20}from=192.0.2.1\\r\\nevent=y\\u{20}\\\\\\u{20}\\u{202e}\\u{1b}[2J\""
         );
         assert_eq!(text.matches(" from=").count(), 0);
+    }
+
+    #[test]
+    fn what_a_library_repeats_of_a_peer_looks_like_no_field() {
+        let said = "Illegal SNI hostname received \"x\" from=192.0.2.66 reply=535\"";
+        let text = Line::new("library").text("message", said).finish();
+        assert_eq!(text.matches('=').count(), 2, "{text}");
+        assert_eq!(super::super::read::fields(&text).unwrap()[1].1, said);
     }
 
     #[test]
