@@ -526,17 +526,57 @@ pub const LOG_LINE_OCTETS_MAX: usize = 512;
 pub const LOG_LOGIN_CHARS_MAX: usize = 64;
 /// Octets of lines waiting for standard error.
 pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
-/// Octets a minute of lines about hostile events.
-pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
-/// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
-pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets that all lines which peers can cause may have in any minute, whatever kinds they are of.
+pub const LOG_PEERS_OCTETS_PER_MINUTE_MAX: usize = 64 * 1024;
+/// Octets of lines about hostile events in any minute. As with the classes below, half of it can be spent at
+/// once, and the other half comes back evenly over a minute.
+pub const LOG_HOSTILE_OCTETS_PER_MINUTE_MAX: usize = 20 * 1024;
+/// Octets of first lines about networks not heard of before, when those above are spent, in any minute.
+pub const LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// Octets of lines about logins that succeeded in any minute.
+pub const LOG_LOGINS_OCTETS_PER_MINUTE_MAX: usize = 6 * 1024;
+/// Octets of lines about mail that was taken in any minute.
+pub const LOG_MAIL_OCTETS_PER_MINUTE_MAX: usize = 16 * 1024;
+/// Octets of lines about trouble of ours that a peer ran into, in any minute.
+pub const LOG_TROUBLE_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// The same, written by threads other than the one that decides.
+pub const LOG_DIRECT_OCTETS_PER_MINUTE_MAX: usize = 2 * 1024;
+/// Octets of what libraries have to say in any minute.
+pub const LOG_LIBRARY_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// Octets of lines about the store and about administrators' acts in any minute. No peer can spend them.
+pub const LOG_OPERATION_OCTETS_PER_MINUTE_MAX: usize = 128 * 1024;
+/// Kinds of lines that rollups tell apart; see `telemetry::kind`.
+pub const LOG_KINDS: usize = 11;
+/// Octets of a line of a rollup, with its line feed.
+pub const LOG_ROLLUP_LINE_OCTETS_MAX: usize = 96;
+/// Octets of the rollups of a minute.
+pub const LOG_ROLLUP_OCTETS_PER_MINUTE_MAX: usize =
+    LOG_KINDS * (1 + LOG_WORST_LINES_PER_MINUTE) * LOG_ROLLUP_LINE_OCTETS_MAX;
+const _: () = assert!(
+    LOG_HOSTILE_OCTETS_PER_MINUTE_MAX
+        + LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX
+        + LOG_LOGINS_OCTETS_PER_MINUTE_MAX
+        + LOG_MAIL_OCTETS_PER_MINUTE_MAX
+        + LOG_TROUBLE_OCTETS_PER_MINUTE_MAX
+        + LOG_DIRECT_OCTETS_PER_MINUTE_MAX
+        + LOG_LIBRARY_OCTETS_PER_MINUTE_MAX
+        + LOG_ROLLUP_OCTETS_PER_MINUTE_MAX
+        < LOG_PEERS_OCTETS_PER_MINUTE_MAX
+);
+/// Networks (IPv4 /24, IPv6 /56) that a generation of those already heard of holds; there are two generations.
+pub const LOG_SEEN_NETWORKS_PER_GENERATION: usize = 2_048;
 /// Octets of one quoted value in a log line, escapes included.
 pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// Characters of the name a library gives itself in a log line.
+pub const LOG_TARGET_CHARS_MAX: usize = 64;
+/// Time without a refusal for want of space, and between two lines about it, before the log says that there is
+/// room again.
+pub const LOG_DISK_CALM_MS: u64 = 60_000;
 /// The time a log budget is for.
 pub const LOG_MINUTE_MS: u64 = 60_000;
 /// Sources of suppressed lines that are told apart.
 pub const LOG_WORST_ADDRESSES: usize = 64;
-/// Sources of suppressed lines that are named when a minute is over.
+/// Sources of suppressed lines of a kind that are named when a minute is over.
 pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
 
 // ---- Dialogue files ----

@@ -5,6 +5,7 @@
 //! by the store, and then applied.
 
 pub mod credential;
+pub mod described;
 pub mod history;
 pub mod plan;
 pub mod scram;

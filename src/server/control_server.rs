@@ -14,9 +14,10 @@ use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
 use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
-use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::line::Line;
 use crate::types::{AccountId, Address, Moment, Now, ScramUse};
@@ -389,10 +390,10 @@ impl ControlServer {
         let response = match result {
             Ok(()) => {
                 for change in &changes {
+                    tell(office.directory, change);
                     forget_logins(office.throttle, office.directory, change);
                     office.directory.apply(change);
                 }
-                log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
                 Response::Changed { anything: true, warnings }
             }
             Err(error) => refused(&error),
@@ -487,6 +488,14 @@ impl Drop for ControlServer {
 
 /// Tokens that clients share; more than there can be clients at once.
 const TOKENS: usize = CONTROL_CONNECTIONS_MAX * 4;
+
+/// One line about a step that is about to be applied.
+fn tell(directory: &Directory, change: &Change) {
+    let Some(Described { what, name, parts }) = describe(directory, change) else { return };
+    let line = Line::new("directory-changed").field("what", what).peer_text("name", &name, PATH_OCTETS_MAX);
+    let line = if parts.is_empty() { line } else { line.field("parts", parts.join(",")) };
+    log::info!("{}", line.finish());
+}
 
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))

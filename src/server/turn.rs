@@ -33,6 +33,7 @@ use crate::policy::tarpit::Tarpit;
 use crate::policy::visits::Visits;
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
+use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
@@ -132,6 +133,7 @@ pub struct Loop {
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
+    pub(super) disk: DiskWatch,
     pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
@@ -206,6 +208,7 @@ impl Loop {
                 .with_scram(config.scram, Salts::new(&opened.server_key)),
             worker: None,
             recorder: Recorder::new(),
+            disk: DiskWatch::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
@@ -355,6 +358,7 @@ impl Loop {
         if self.channel.send(&ToParent::Alive).is_err() {
             self.leave_cleanly();
         }
+        self.look_at_disk();
         self.recorder.due(self.now);
         self.control.drop_silent(now);
         self.send_silent_away();
