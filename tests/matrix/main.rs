@@ -15,6 +15,7 @@
 
 mod clients;
 mod desk;
+mod observer;
 mod rules;
 mod world;
 
