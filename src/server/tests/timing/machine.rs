@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Load {
     /// Nothing.
     Idle,
-    /// Up to three logins of others come before each.
+    /// Up to two logins of others come before each.
     Others,
 }
 
@@ -184,7 +184,7 @@ impl Machine {
         let (mut seat, last) = self.ready(mechanism, &claim);
         let others = match load {
             Load::Idle => 0,
-            Load::Others => self.chance.below(4),
+            Load::Others => self.chance.below(3),
         };
         (0..others).for_each(|_| self.crowd());
         let begin = Instant::now();

@@ -38,8 +38,9 @@ impl Times {
         self.0.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (self.size() - 1.0)
     }
 
-    pub(super) fn deviation(&self) -> f64 {
-        self.variance().sqrt()
+    /// How far the middle half of them is spread.
+    pub(super) fn middle_half(&self) -> f64 {
+        self.0[self.0.len() * 3 / 4] - self.0[self.0.len() / 4]
     }
 }
 
