@@ -5,9 +5,11 @@
 
 mod enrol;
 mod proof;
+mod tuning;
 
 pub use enrol::{DeriveJob, Enrolled};
 pub use proof::ProofAttempt;
+pub(crate) use tuning::Tuning;
 
 use super::credential;
 use super::lookup::{LoginLookup, look_up};
@@ -20,10 +22,7 @@ use super::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::Ticket;
 use crate::directory::credential::CredentialId;
 use crate::directory::{Account, AccountState, Directory, Target};
-use crate::limits::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, LOGIN_OCTETS_MAX,
-    PASSWORD_OCTETS_MAX, REFUSAL_MS_MIN, REFUSAL_TICK_MS,
-};
+use crate::limits::{ARGON2_LANES, ARGON2_SALT_OCTETS, HASH_MS_MAX, LOGIN_OCTETS_MAX, PASSWORD_OCTETS_MAX};
 use crate::types::{Address, Chance, Moment, Now, Prefix, ScramUse, Secret, SessionId};
 use aws_lc_rs::hmac;
 use enrol::{Checked, Enrolment};
@@ -91,6 +90,7 @@ pub struct Decided {
 /// of connections; the part that holds passwords is bounded by [`HASH_QUEUE_MAX`](crate::limits::HASH_QUEUE_MAX).
 #[derive(Debug)]
 pub struct Verifier {
+    tuning: Tuning,
     key: hmac::Key,
     chance: Chance,
     worker: Worker,
@@ -165,7 +165,7 @@ struct Leaving {
 /// What a login needs before it is decided.
 enum Need {
     /// One argon2id run, and what it says.
-    Hash { hash: Option<PasswordHash>, if_right: LoginVerdict, if_wrong: LoginVerdict },
+    Hash { phc: Option<String>, if_right: LoginVerdict, if_wrong: LoginVerdict },
     /// Nothing: it cannot be checked.
     Nothing(Unavailability),
 }
@@ -175,19 +175,19 @@ enum Need {
 fn need(lookup: LoginLookup) -> Need {
     let never = |refusal| {
         let verdict = LoginVerdict::Refused(refusal);
-        Need::Hash { hash: None, if_right: verdict, if_wrong: verdict }
+        Need::Hash { phc: None, if_right: verdict, if_wrong: verdict }
     };
-    // A hash that cannot be read is no password: nobody logs in with it, and nobody sees a difference.
-    let stored = |phc: &str, right, wrong| match PasswordHash::parse(phc) {
-        Ok(hash) => Need::Hash { hash: Some(hash), if_right: right, if_wrong: LoginVerdict::Refused(wrong) },
-        Err(_) => never(Refusal::NoPassword),
+    let stored = |phc, right, wrong| Need::Hash {
+        phc: Some(phc),
+        if_right: right,
+        if_wrong: LoginVerdict::Refused(wrong),
     };
     match lookup {
         LoginLookup::Account(id, phc) => {
-            stored(&phc, LoginVerdict::Accepted(id, ProvenBy::MainPassword), Refusal::WrongPassword)
+            stored(phc, LoginVerdict::Accepted(id, ProvenBy::MainPassword), Refusal::WrongPassword)
         }
         LoginLookup::DisabledAccount(id, phc) => {
-            stored(&phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
+            stored(phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
         }
         LoginLookup::MainPasswordForbidden(_) => never(Refusal::MainPasswordForbidden),
         LoginLookup::AccountWithoutPassword(_) => never(Refusal::NoPassword),
@@ -205,6 +205,7 @@ impl Verifier {
     #[must_use]
     pub fn new(server_key: [u8; 32], chance: Chance) -> Self {
         Self {
+            tuning: Tuning::current(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &server_key),
             chance,
             worker: Worker::Gone,
@@ -308,11 +309,26 @@ impl Verifier {
     fn submit_as(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt, class: QueueClass) {
         let Attempt { session, ticket, source, login, password, authorize_as } = attempt;
         let who = Who { session, ticket, asked: now };
-        // Made for every name, so that having an account saves no work.
+        // Made and written for every name, so that having an account saves no work.
         let decoy = self.decoy(&login);
-        let (hash, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
-            Need::Hash { hash, if_right, if_wrong } => (hash.unwrap_or(decoy), if_right, if_wrong),
+        let decoy_phc = decoy.to_string();
+        let (phc, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
+            #[cfg(test)]
+            Need::Hash { phc: None, if_wrong, .. } if self.tuning.skips_decoys => {
+                return self.decide(now, who, if_wrong);
+            }
+            Need::Hash { phc, if_right, if_wrong } => (phc, if_right, if_wrong),
             Need::Nothing(why) => return self.decide(now, who, LoginVerdict::Unavailable(why)),
+        };
+        // One text is read for every name, so that having an account costs none either.
+        let hash = match PasswordHash::parse(phc.as_deref().unwrap_or(&decoy_phc)) {
+            Ok(hash) => hash,
+            // A hash that cannot be read is no password: nobody logs in with it, and nobody sees a difference.
+            Err(_) => {
+                if_wrong = LoginVerdict::Refused(Refusal::NoPassword);
+                if_right = if_wrong;
+                decoy
+            }
         };
         if authorize_as.is_some_and(|other| !is_same_identity(&login, &other)) {
             if_wrong = LoginVerdict::Refused(Refusal::OtherIdentity);
@@ -445,6 +461,12 @@ impl Verifier {
         }
     }
 
+    /// Attempts that wait for the worker or that it has.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.iter().count().saturating_add(usize::from(self.in_flight.is_some()))
+    }
+
     /// Sets the time a verdict leaves. Only the one who knows the password is answered at once; every other
     /// answer leaves on the grid, so that it tells neither what was looked up, nor how long the worker took,
     /// nor who else waited.
@@ -463,8 +485,9 @@ impl Verifier {
         let at = match verdict {
             LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => now,
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
-                let earliest = who.asked.plus_ms(REFUSAL_MS_MIN.saturating_add(delay_ms)).max(now);
-                Moment(earliest.0.checked_next_multiple_of(REFUSAL_TICK_MS).unwrap_or(u64::MAX))
+                let earliest =
+                    who.asked.plus_ms(self.tuning.refusal_ms_min.saturating_add(delay_ms)).max(now);
+                Moment(earliest.0.checked_next_multiple_of(self.tuning.refusal_tick_ms).unwrap_or(u64::MAX))
             }
         };
         let decided = Decided { session: who.session, ticket: who.ticket, verdict, signature };
@@ -478,7 +501,8 @@ impl Verifier {
         let tag = self.derive(b"decoy tag\0", &name);
         let mut salt = self.derive(b"decoy salt\0", &name);
         salt.truncate(ARGON2_SALT_OCTETS);
-        PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
+        let Tuning { memory_kib, passes, .. } = self.tuning;
+        PasswordHash { memory_kib, passes, lanes: ARGON2_LANES, salt, tag }
     }
 
     fn derive(&self, purpose: &[u8], name: &[u8]) -> Vec<u8> {

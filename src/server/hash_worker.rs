@@ -421,6 +421,12 @@ fn compute(memory: &mut Vec<Block>, job: Job) -> Result<Zeroizing<Vec<u8>>, Hash
     Ok(answer)
 }
 
+/// A worker in a thread of a test.
+#[cfg(test)]
+pub(super) fn serve_until_closed(socket: &OwnedFd) {
+    serve(socket.as_fd()).unwrap();
+}
+
 /// Waits for a packet; false when none came for so long that memory should be given back.
 fn wait(socket: BorrowedFd<'_>, holds_memory: bool) -> io::Result<bool> {
     let idle = Timespec::try_from(Duration::from_millis(HASH_MEMORY_IDLE_MS)).ok();

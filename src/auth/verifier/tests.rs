@@ -3,7 +3,10 @@ use crate::auth::phc::PasswordHash;
 use crate::auth::verdict::ThrottleRule;
 use crate::directory::credential::{AppPasswords, CredentialId, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
-use crate::limits::{HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX};
+use crate::limits::{
+    ARGON2_MEMORY_KIB, ARGON2_PASSES, HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX, REFUSAL_MS_MIN,
+    REFUSAL_TICK_MS,
+};
 use crate::types::{AccountId, UnixTime};
 
 const APP_PASSWORD: &[u8] = b"7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeee";

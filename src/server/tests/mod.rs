@@ -9,10 +9,12 @@ mod hostile;
 mod mail;
 mod scram;
 mod throttle;
+mod timing;
 
 use super::channel::{self, Channel, ToParent, ToServer};
 use super::{hash_worker, start};
 use crate::auth::password::PasswordHash;
+use crate::auth::verifier::Tuning;
 use crate::config::checked::{Config, ListenerConfig};
 use crate::contract::Listener;
 use crate::control::{Request, Response, SOCKET_NAME};
@@ -94,6 +96,15 @@ impl World {
         tweak: impl FnOnce(&mut Config),
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
+        Self::start_tuned(Tuning::PRODUCTION, tweak, store)
+    }
+
+    /// The same with other times and costs of a refusal.
+    pub(super) fn start_tuned<S: Store + 'static>(
+        tuning: Tuning,
+        tweak: impl FnOnce(&mut Config),
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
         let dir = fresh_dir();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let kinds = [Listener::Smtp, Listener::Submission, Listener::Submissions];
@@ -134,6 +145,7 @@ impl World {
         parent.send_with(&begin, &borrowed).unwrap();
         drop(sockets);
         let server = std::thread::spawn(move || {
+            tuning.set();
             start::serve(theirs, None, Box::new(move |_| Ok(Box::new(store()) as Box<dyn Store>)))
         });
         let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
