@@ -22,6 +22,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -53,6 +54,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }

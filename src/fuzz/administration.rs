@@ -88,7 +88,8 @@ pub(super) fn control(data: &[u8]) -> Verdict {
             Request::Directory
             | Request::AuthReport(_)
             | Request::AuthExplain(_)
-            | Request::AuthForgive(_) => {}
+            | Request::AuthForgive(_)
+            | Request::Status => {}
         }
     }
     Ok(())

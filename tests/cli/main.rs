@@ -17,4 +17,5 @@ mod password;
 mod report;
 mod running;
 mod server;
+mod status;
 mod world;
