@@ -4,13 +4,16 @@
 One process asks for a reply every two milliseconds over a connection of its own; meanwhile eight deliver
 messages of 4 KiB as fast as they are taken, and one delivers a message of 50 MiB again and again. Printed are
 the quiet and the busy distribution of the time from command to reply, in milliseconds. It is the loop's stall
-plus what the machine adds, so an upper bound; the quiet row says how much the machine adds by itself.
+plus what the machine adds, so an upper bound; the quiet row says how much the machine adds by itself. Then come the
+turns of the loop as the server itself measures them (`gatepost status`), by the clock and by the processor time of the
+loop's thread: where the first is long and the second short, somebody else had the processor. The load runs niced.
 
     benches/stall.py target/release/gatepost [--seconds 15]
 
 Only loopback is used, and only what is started here is ended.
 """
 import argparse
+import json
 import multiprocessing
 import os
 import signal
@@ -21,6 +24,7 @@ import tempfile
 import time
 
 DELIVERERS = 8
+LOAD_NICENESS = 10
 BIG_OCTETS = 50 * 1024 * 1024 - 4096
 
 
@@ -60,6 +64,7 @@ class Client:
 
 
 def deliver_until(port, until, octets, count):
+    os.nice(LOAD_NICENESS)
     body = (b"x" * 70 + b"\r\n") * (octets // 72)
     client = Client(port)
     while time.monotonic() < until:
@@ -91,6 +96,17 @@ def row(name, times):
     at = lambda share: times[min(len(times) - 1, int(len(times) * share))]
     print(f"{name:<6} samples={len(times)} p50={at(0.5):.2f} p99={at(0.99):.2f} "
           f"p99.9={at(0.999):.2f} max={times[-1]:.2f} ms")
+
+
+def turns(gatepost, directory):
+    """The turns of the loop since the server began."""
+    status = subprocess.run([gatepost, "status", "--json", "--dir", directory], capture_output=True, check=True)
+    [status] = json.loads(status.stdout)
+    for name, key in [("turns", "turns"), ("cpu", "turns_processor")]:
+        found = status[key]
+        print(f"{name:<6} samples={found['count']} " + " ".join(
+            f"{label}={found[field] / 1000:.2f}" for label, field in
+            [("p50", "p50_us"), ("p99", "p99_us"), ("p99.9", "p999_us"), ("max", "max_us")]) + " ms")
 
 
 def probe(port, until):
@@ -130,6 +146,7 @@ def main():
             row("busy", out.get())
             for one in [process, *work]:
                 one.join()
+            turns(options.gatepost, os.path.join(directory, "d"))
             print(f"meanwhile {small.value} messages of 4 KiB and {big.value} of 50 MiB were kept")
         finally:
             server.send_signal(signal.SIGTERM)
