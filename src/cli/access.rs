@@ -84,7 +84,8 @@ impl Access {
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)
-            | Response::NoThrottle) => Ok(other),
+            | Response::NoThrottle
+            | Response::Status(_)) => Ok(other),
         }
     }
 

@@ -52,6 +52,7 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }

@@ -160,7 +160,8 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
-        | Response::NoThrottle => Err(super::access::unexpected()),
+        | Response::NoThrottle
+        | Response::Status(_) => Err(super::access::unexpected()),
     }
 }
 

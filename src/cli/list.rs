@@ -24,6 +24,7 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }

@@ -24,6 +24,7 @@ pub mod remote;
 pub mod report;
 pub mod serve;
 pub mod spec;
+pub mod status;
 pub mod throttle;
 
 use crate::server;
@@ -78,6 +79,7 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AccountList(form) => list::accounts(dir, form),
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
+        DataCommand::Status(form) => status::status(dir, form),
         DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),

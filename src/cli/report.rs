@@ -140,6 +140,7 @@ fn days(access: &mut Access) -> Result<Vec<Day>, Failure> {
             | Response::Message(_)
             | Response::Explained(_)
             | Response::NoThrottle
+            | Response::Status(_)
             | Response::Refused(..) => return Err(unexpected()),
         }
     }

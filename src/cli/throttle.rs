@@ -24,6 +24,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -56,6 +57,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }

@@ -89,7 +89,8 @@ pub(super) fn control(data: &[u8]) -> Verdict {
             | Request::ScramSalts(_)
             | Request::AuthReport(_)
             | Request::AuthExplain(_)
-            | Request::AuthForgive(_) => {}
+            | Request::AuthForgive(_)
+            | Request::Status => {}
         }
     }
     Ok(())

@@ -13,14 +13,19 @@ use crate::auth::report::Ledger;
 use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
-use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::control::{
+    AuthSubject, EventCount, MessageRow, Refusal, Request, Response, SOCKET_NAME, Status, StoreState,
+};
 use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
 use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
 use crate::store::{MessageRecord, StoreError};
+use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, Moment, Now, ScramUse};
+use crate::telemetry::recorder::Counter;
+use crate::telemetry::turns::Turns;
+use crate::types::{AccountId, Address, Moment, Now, ScramUse, UnixTime};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -44,6 +49,25 @@ pub struct Office<'a> {
     pub throttle: &'a mut Throttle,
     /// Both clocks, for the throttle.
     pub clocks: Now,
+    /// How the server does.
+    pub gauges: Gauges<'a>,
+}
+
+/// What the loop knows of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauges<'a> {
+    /// What was counted.
+    pub recorder: &'a Recorder,
+    /// How long its turns took.
+    pub turns: &'a Turns,
+    /// Connections open.
+    pub connections: usize,
+    /// Connections that may be.
+    pub connections_max: usize,
+    /// Whether the store was given up.
+    pub store_is_down: bool,
+    /// Octets of the disk that stay free.
+    pub reserve_octets: u64,
 }
 
 /// A change the store is making durable.
@@ -334,6 +358,7 @@ impl ControlServer {
                 let explanation = office.throttle.explain(office.clocks, &subject);
                 client.say(&Response::Explained(Box::new(explanation)));
             }
+            Request::Status => client.say(&Response::Status(Box::new(status(office)))),
             Request::AuthForgive(subject) => {
                 let anything = match subject {
                     AuthSubject::Source(source) => {
@@ -499,6 +524,40 @@ fn tell(directory: &Directory, change: &Change) {
 
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))
+}
+
+fn status(office: &Office<'_>) -> Status {
+    let Office { store, gauges, clocks, .. } = office;
+    let uptime_seconds = clocks.moment.0 / 1_000;
+    let octets = store.free_octets();
+    let state = if gauges.store_is_down {
+        StoreState::Down
+    } else if octets.saturating_sub(store.octets_in_flight()) <= gauges.reserve_octets {
+        StoreState::Full
+    } else if store.is_behind() {
+        StoreState::Behind
+    } else {
+        StoreState::Working
+    };
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
+        uptime_seconds,
+        connections: count(gauges.connections),
+        connections_max: count(gauges.connections_max),
+        accepted: gauges.recorder.count(("message", "accepted")),
+        store: state,
+        free_octets: octets,
+        reserve_octets: gauges.reserve_octets,
+        turns: gauges.turns.by_clock(),
+        turns_processor: gauges.turns.by_processor(),
+        events: gauges.recorder.counters().map(event_count).collect(),
+    }
+}
+
+fn event_count(((event, kind), count): (Counter, u64)) -> EventCount {
+    EventCount { event: event.to_owned(), kind: kind.to_owned(), count }
 }
 
 fn account_of(directory: &Directory, address: &Address) -> Result<AccountId, String> {

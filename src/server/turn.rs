@@ -10,7 +10,7 @@ use super::bodies::Bodies;
 use super::channel::{Channel, ToParent, ToServer};
 use super::clock::Clock;
 use super::connection::Connection;
-use super::control_server::{ControlServer, Office};
+use super::control_server::{ControlServer, Gauges, Office};
 use super::desk::{Deed, Desk, Room};
 use super::entrance::{self, TurnedAway};
 use super::hash_worker::WorkerLink;
@@ -35,6 +35,7 @@ use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
 use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
+use crate::telemetry::turns::Turns;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -134,6 +135,7 @@ pub struct Loop {
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
     pub(super) disk: DiskWatch,
+    turns: Turns,
     pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
@@ -209,6 +211,7 @@ impl Loop {
             worker: None,
             recorder: Recorder::new(),
             disk: DiskWatch::default(),
+            turns: Turns::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
@@ -227,11 +230,13 @@ impl Loop {
         self.hear_parent();
         let ending = loop {
             let patience = self.patience();
+            self.turns.finish(self.clock.elapsed(), self.clock.processor());
             match self.poll.poll(&mut events, patience) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            self.turns.begin(self.clock.elapsed());
             self.now = self.clock.now();
             for event in &events {
                 self.signalled(event);
@@ -306,19 +311,9 @@ impl Loop {
                 }
             }
             WORKER => self.hear_worker(),
-            CONTROL => {
-                let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-                control.accept(
-                    poll.registry(),
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
-            }
+            CONTROL => self.at_the_office(|control, registry, office| control.accept(registry, office)),
             token if self.control.has_token(token) => {
-                let Self { control, directory, ledger, store, throttle, now, .. } = self;
-                control.signalled(
-                    event,
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
+                self.with_control(|control, office| control.signalled(event, office));
             }
             token if token < CONNECTIONS => {
                 if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
@@ -369,19 +364,28 @@ impl Loop {
 
     // ---- Control ----
 
-    /// Lets the administrator's socket take an answer of the store.
+    /// Lets the administrator's socket do something.
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
-        let Self { control, directory, ledger, store, throttle, now, .. } = self;
-        act(control, &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now });
+        self.at_the_office(|control, _, office| act(control, office));
     }
 
     /// Takes commands that wait for a place, if one became free in this turn.
     fn admit_administrators(&mut self) {
-        let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-        control.accept_late(
-            poll.registry(),
-            &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-        );
+        self.at_the_office(|control, registry, office| control.accept_late(registry, office));
+    }
+
+    fn at_the_office(&mut self, act: impl FnOnce(&mut ControlServer, &Registry, &mut Office<'_>)) {
+        let Self { control, poll, directory, ledger, store, throttle, now, recorder, turns, .. } = self;
+        let gauges = Gauges {
+            recorder,
+            turns,
+            connections: self.connections.len(),
+            connections_max: self.config.connections_max,
+            store_is_down: self.store_is_down,
+            reserve_octets: self.config.disk_reserve_octets,
+        };
+        let mut office = Office { now: now.moment, directory, ledger, store, throttle, clocks: *now, gauges };
+        act(control, poll.registry(), &mut office);
     }
 
     // ---- Leaving ----

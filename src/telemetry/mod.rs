@@ -3,7 +3,7 @@
 //! A [`note`] goes in; [`recorder`] counts it always and writes a [`line`] about it while the [`budget`] of
 //! its [`kind`] lasts. What is held back is counted exactly and told once a minute. Whatever peers do, the
 //! lines they cause have less than 64 KiB in any minute, those of libraries ([`direct`]) included; the
-//! administrator's own lines have a budget that no peer can spend.
+//! administrator's own lines have a budget that no peer can spend. [`turns`] says how long the loop takes.
 
 pub mod budget;
 pub mod direct;
@@ -16,6 +16,7 @@ pub mod read;
 pub mod recorder;
 pub mod seen;
 pub mod suppressed;
+pub mod turns;
 
 pub use recorder::Recorder;
 

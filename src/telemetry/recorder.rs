@@ -98,6 +98,12 @@ impl Recorder {
         self.counters.iter().map(|(name, count)| (*name, *count))
     }
 
+    /// How often this was counted.
+    #[must_use]
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.counters.get(&counter).copied().unwrap_or(0)
+    }
+
     /// Counts an event of a session and returns the lines to be logged for it.
     pub fn judge(&mut self, now: Moment, noted: &Noted) -> Vec<(Level, String)> {
         let (counter, told) = tell(noted);

@@ -144,7 +144,8 @@ impl Conn {
                 return self.peer_is_gone(desk);
             }
             let held_back = self.blocked && !desk.has(PlantedBug::NoBackpressure);
-            if held_back || !self.session.wants_read() || matches!(self.layer, Layer::Hello(..)) {
+            let wants_none = !self.session.wants_read() && !desk.has(PlantedBug::FeedsUnwanted);
+            if held_back || wants_none || matches!(self.layer, Layer::Hello(..)) {
                 return Stepped::default();
             }
             if self.input.is_empty() {
@@ -224,7 +225,9 @@ impl Conn {
     /// Brings an answer.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer, desk: &mut Desk) -> Stepped {
         self.last_answer = Some((ticket, super::recut::copy(&answer)));
-        self.open = None;
+        if !desk.has(PlantedBug::QuestionStaysOpen) {
+            self.open = None;
+        }
         self.step(Event::Answered(ticket, answer), desk)
     }
 
