@@ -21,13 +21,17 @@ use crate::smtp::offence::Offence;
 use crate::types::{AccountId, ForwardPath, Moment, Now, Reply, ReversePath, ScramSalt, SessionId};
 use std::net::IpAddr;
 
+/// Functions that are kept as they are, with a symbol each; their names and how to get their addresses.
 macro_rules! entries {
-    ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($argument:ident: $type:ty),*) -> $result:ty $body:block)*) => {
-        $($(#[$doc])* #[inline(never)] pub fn $name $(<$life>)? ($($argument: $type),*) -> $result $body)*
-        /// Their addresses.
-        pub fn all() -> Vec<*const ()> {
-            vec![$($name as *const ()),*]
-        }
+    ($($(#[$doc:meta])* fn $name:ident $(<$life:lifetime>)? ($($argument:ident: $type:ty),* $(,)?) -> $result:ty $body:block)*) => {
+        $(
+            $(#[$doc])*
+            #[inline(never)]
+            pub fn $name $(<$life>)? ($($argument: $type),*) -> $result $body
+        )*
+
+        /// All of them.
+        pub const ALL: &[(&str, fn() -> *const ())] = &[$((stringify!($name), || $name as *const ())),*];
     };
 }
 

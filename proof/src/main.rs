@@ -1,5 +1,6 @@
-//! The rooms of the server that must not panic.
-#![allow(dead_code)]
+//! The rooms of the server that must not panic, and none that touches the world. Every one is here as a whole, so
+//! that what is proved is the code that runs; `check.py` says what is done with it.
+#![allow(dead_code, reason = "the entry points do not need all of every room")]
 
 use std::hint::black_box;
 
@@ -26,8 +27,10 @@ pub mod types;
 
 mod entries;
 
+/// Gives every entry point away, so that the compiler must take it for called with anything; prints their names.
 fn main() {
-    for entry in entries::all() {
-        black_box(entry);
+    for (name, entry) in entries::ALL {
+        println!("{name}");
+        black_box(entry());
     }
 }

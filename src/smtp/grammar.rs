@@ -8,9 +8,10 @@ use crate::limits::{DOMAIN_OCTETS_MAX, PATH_OCTETS_MAX};
 use crate::types::local_part::is_atext;
 use crate::types::{Domain, ForwardPath, Host, LocalPart, Mailbox, ReversePath};
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while, take_while_m_n, take_while1};
+use nom::bytes::complete::{tag, take_while, take_while_m_n, take_while1};
 use nom::character::complete::{char, none_of, satisfy, space0, space1};
 use nom::combinator::{all_consuming, map_opt, opt, recognize, value, verify};
+use nom::error::{Error, ErrorKind};
 use nom::multi::{fold_many0, many0_count, separated_list1};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
@@ -73,10 +74,8 @@ pub(super) fn rcpt(rest: &[u8], dialect: Dialect) -> Result<Command, Offence> {
 /// `SP chunk-size [SP "LAST"]` (RFC 3030 section 2)
 pub(super) fn bdat(rest: &[u8]) -> Result<Command, Offence> {
     let text = std::str::from_utf8(rest).map_err(|_| Offence::BadChunk)?;
-    let mut parser = all_consuming((
-        preceded(space1, number),
-        terminated(opt(preceded(space1, tag_no_case("LAST"))), space0),
-    ));
+    let mut parser =
+        all_consuming((preceded(space1, number), terminated(opt(preceded(space1, literal("LAST"))), space0)));
     let parsed: IResult<&str, (u64, Option<&str>)> = parser.parse(text);
     let (_, (octets, last)) = parsed.map_err(|_| Offence::BadChunk)?;
     Ok(Command::Bdat { octets, last: last.is_some() })
@@ -89,6 +88,16 @@ pub(super) fn auth(rest: &[u8]) -> Result<Command, Offence> {
     let parsed: IResult<&str, (&str, Option<&str>)> = parser.parse(text);
     let (_, (mechanism, initial)) = parsed.map_err(|_| Offence::AuthMalformed)?;
     Ok(Command::Auth { mechanism: mechanism.into(), initial: initial.map(Into::into) })
+}
+
+/// A literal of the grammar, in any case (RFC 5234 section 2.3). Not nom's `tag_no_case`: that compares in lower
+/// case and then cuts at the length of what was wanted, so it panics at a character whose lower case is shorter,
+/// such as the Kelvin sign.
+fn literal<'a>(wanted: &str) -> impl Fn(&'a str) -> IResult<&'a str, &'a str> {
+    move |input| match input.split_at_checked(wanted.len()) {
+        Some((head, tail)) if head.eq_ignore_ascii_case(wanted) => Ok((tail, head)),
+        Some(_) | None => Err(nom::Err::Error(Error::new(input, ErrorKind::Tag))),
+    }
 }
 
 fn word(input: &str) -> IResult<&str, &str> {
@@ -104,7 +113,7 @@ fn argument<'a>(
     whose: Whose,
 ) -> Result<(&'a str, &'a str), Offence> {
     let text = std::str::from_utf8(rest).map_err(|_| whose.syntax())?;
-    let head: IResult<&str, &str> = preceded(space1, tag_no_case(keyword)).parse(text);
+    let head: IResult<&str, &str> = preceded(space1, literal(keyword)).parse(text);
     let (tail, _) = head.map_err(|_| Offence::BadArgument)?;
     let tail = match dialect {
         Dialect::Strict => tail,
@@ -140,7 +149,7 @@ fn reverse_path(input: &str) -> IResult<&str, ReversePath> {
 
 /// `Forward-path = Path`, or `<Postmaster>` without a domain
 fn forward_path(input: &str) -> IResult<&str, ForwardPath> {
-    alt((value(ForwardPath::Postmaster, tag_no_case("<postmaster>")), path.map(ForwardPath::Mailbox)))
+    alt((value(ForwardPath::Postmaster, literal("<postmaster>")), path.map(ForwardPath::Mailbox)))
         .parse(input)
 }
 
@@ -265,5 +274,18 @@ fn body_type(kind: &str) -> Result<BodyType, Offence> {
         "8BITMIME" => Ok(BodyType::EightBitMime),
         "BINARYMIME" => Ok(BodyType::BinaryMime),
         _ => Err(Offence::BadParameter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_is_read_in_any_case_and_a_character_whose_lower_case_is_shorter_is_not_taken_for_it() {
+        assert_eq!(literal("ok")("Ok."), Ok((".", "Ok")));
+        for other in ["", "o", "o\u{212a}", "\u{212a}", "no"] {
+            assert!(literal("ok")(other).is_err(), "{other}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::keys::{ClientProof, ServerSignature};
 use crate::limits::SCRAM_NONCE_OCTETS_MAX;
 use crate::types::ScramSalt;
 use base64ct::{Base64, Encoding};
+use std::fmt::Write as _;
 
 /// What a client says of channel binding (`gs2-cbind-flag`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +94,18 @@ impl ClientFinal {
 /// `server-first-message`: the whole nonce, the salt, the number of rounds.
 #[must_use]
 pub fn server_first(nonce: &str, salt: &ScramSalt) -> String {
-    format!("r={nonce},s={},i={}", Base64::encode_string(&salt.salt), salt.iterations)
+    let mut message = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(message, "r={nonce},s={},i={}", Base64::encode_string(&salt.salt), salt.iterations);
+    message
 }
 
 /// `server-final-message` for a proof that is right.
 #[must_use]
 pub fn server_final(signature: ServerSignature) -> String {
-    format!("v={}", Base64::encode_string(&signature.0))
+    let mut message = "v=".to_owned();
+    message.push_str(&Base64::encode_string(&signature.0));
+    message
 }
 
 /// Text without NUL; CR and LF are allowed by the grammar and mean nothing.

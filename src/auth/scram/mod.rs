@@ -179,7 +179,8 @@ impl Scram {
             (Binding::Plus, BindingFlag::None | BindingFlag::Unoffered)
             | (Binding::Plain, BindingFlag::Used(_)) => self.flaw = Some(Refusal::ChannelBinding),
         }
-        self.nonce = format!("{nonce}{}", self.nonce);
+        let own = std::mem::replace(&mut self.nonce, nonce);
+        self.nonce.push_str(&own);
         self.auth_message = bare;
         self.state = State::Salt;
         ScramStep::AskSalt

@@ -13,6 +13,7 @@ use crate::limits::{
 };
 use crate::types::{AccountId, Chance, Moment, Now, Prefix, SessionId, UnixTime};
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// A login that wants to be checked.
@@ -427,7 +428,9 @@ impl LoginBook {
             if failures.len() >= EVIDENCE_PER_HOST_MAX {
                 failures.pop_front();
             }
-            let session = reservation.session.to_string();
+            let mut session = String::new();
+            // Writing to a string does not fail.
+            let _ = write!(session, "{}", reservation.session);
             failures.push_back(Failure { at: now.unix, session, login: reservation.shown.clone() });
         }
     }
