@@ -19,11 +19,12 @@ PLANTS = [
         "frame_line",
     ),
     _plant(
-        "a range of a slice",
+        "Vec::drain",
         "frame/dot.rs",
-        "self.put(rest.get(..run).unwrap_or_default(), out);",
-        "self.put(&rest[..run], out);",
+        "            out.extend_from_slice(octets);",
+        "            out.drain(..octets.len());",
         "frame_dot",
+        "library/core/src/slice/index.rs:",
     ),
     _plant(
         "a range of a slice in a function that is inlined",
@@ -38,6 +39,7 @@ PLANTS = [
         "tail.split_at_checked(path_end(tail)).ok_or(whose.syntax())?",
         "tail.split_at(path_end(tail) / 2)",
         "smtp_command",
+        "library/core/src/str/mod.rs:",
     ),
     _plant(
         "unwrap of a Result",
@@ -68,12 +70,11 @@ PLANTS = [
         "lookup_login",
     ),
     _plant(
-        "an index of a map, in the library's own file",
+        "an index of a map",
         "directory/mod.rs",
         "self.targets.get(&address.key()).copied()",
         "Some(self.targets[&address.key()])",
         "lookup_login",
-        "library/alloc/src/collections/btree/map.rs:",
     ),
     _plant(
         "a division",

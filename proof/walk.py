@@ -16,7 +16,10 @@ import allowed
 # Nothing behind these is looked at: whoever reaches them panics.
 PANIC = re.compile(
     r"^(core::panicking::|std::panicking::|__rustc::(rust_begin_unwind|rust_panic|__rust_start_panic)"
-    r"|rust_begin_unwind|std::process::abort|std::alloc::rust_oom|abort$|_Unwind_)"
+    r"|rust_begin_unwind|std::process::abort|std::alloc::rust_oom|abort$|_Unwind_"
+    # What checks call when they fail, told the place by whoever checks.
+    r"|core::slice::index::slice_\w*fail|core::str::slice_error_fail|core::(option|result)::(unwrap|expect)_failed"
+    r"|core::cell::panic_already|core::slice::copy_from_slice_impl::len_mismatch_fail)"
 )
 # Panics that need no place.
 PLACELESS = re.compile(r"^core::panicking::panic_nounwind|^(std::process::|)abort$|^std::|^__rustc::|^_Unwind_")
@@ -32,6 +35,7 @@ class Walk:
         self.sections = sections
         self.came_from = {start: None}
         self.panics = collections.defaultdict(set)  # section: names of panics that it calls
+        self.told = collections.defaultdict(set)  # section: places that the compiler moved into such a panic
         self.outside = {}  # name of what is not in the file: section that needs it
         self.used = set()
         todo = collections.deque([start])
@@ -47,6 +51,8 @@ class Walk:
             return False
         if PANIC.match(name):
             self.panics[here].add(name)
+            if not isinstance(target, str):
+                self.told[here] |= places(self.sections, self.sections[target])
             return False
         if isinstance(target, str):
             if not allowed.OUTSIDE.match(target):
@@ -74,12 +80,16 @@ class Walk:
     def _placed(self):
         for index in self.came_from:
             section = self.sections[index]
-            for place in sorted(places(self.sections, section)):
+            for place in sorted(self._places(index)):
                 rule = next((rule for rule in allowed.PLACES if rule.covers(place, section.name)), None)
                 if rule:
                     self.used.add(rule)
                 else:
                     yield Finding(readable(place), self._kinds(index), self._path(index))
+
+    def _places(self, index):
+        """What a function can panic at. Where all its callers give a panic the same place, it is in there."""
+        return places(self.sections, self.sections[index]) | self.told[index]
 
     def _placeless(self):
         for index, names in self.panics.items():
@@ -94,7 +104,7 @@ class Walk:
             passing = {
                 index
                 for index in raising
-                if LIBRARY.match(self.sections[index].name) and not places(self.sections, self.sections[index])
+                if LIBRARY.match(self.sections[index].name) and not self._places(index)
             }
             callers = {
                 index
@@ -105,16 +115,13 @@ class Walk:
                 break
             raising |= callers
         for index in raising - passing:
-            if not places(self.sections, self.sections[index]):
+            if not self._places(index):
                 yield Finding("at a place that cannot be read", self._kinds(index), self._path(index))
 
     def _kinds(self, index):
         """What a function calls that may be the panic: panics, or what passes a place on to one."""
         kinds = set(self.panics.get(index, ()))
-        for reference in self.sections[index].references:
-            if reference.target in self.panics and LIBRARY.match(self.sections[reference.target].name):
-                kinds.add(self.sections[reference.target].name)
-        return " or ".join(sorted(kinds)) or "a function that is told the place"
+        return " or ".join(sorted(kinds)) or "by a function that is told the place"
 
     def _path(self, index):
         path = []
@@ -153,4 +160,5 @@ def readable(place):
     path, line, column = place.rsplit(":", 2)
     path = re.sub(r"^.*/registry/src/[^/]*/", "", os.path.normpath(path))
     path = re.sub(r"^.*/library/", "library/", path)
+    path = re.sub(r"^(\.\./)+", "", path)
     return f"{path}:{line}:{column}"

@@ -4,7 +4,7 @@ use crate::auth::lookup::{LoginLookup, look_up};
 use crate::auth::phc::{PasswordHash, PhcError};
 use crate::auth::sasl::{Exchange, Step};
 use crate::auth::scram::message::{ClientFinal, ClientFirst};
-use crate::auth::scram::{Scram, ScramStep, keys::ServerSignature};
+use crate::auth::scram::{Binding, Scram, ScramStep, keys::ServerSignature};
 use crate::auth::throttle::{ConnectVerdict, LoginGate, LoginOutcome, MailOffence, Pace, Reservation, Seen, Throttle, Try};
 use crate::auth::verdict::LoginVerdict;
 use crate::auth::verifier::{Attempt, Decided, HashJob, JobId, Verifier, canonical};
@@ -18,7 +18,7 @@ use crate::policy::recipient::RecipientLookup;
 use crate::policy::sender::SenderLookup;
 use crate::smtp::command::{Command, Dialect};
 use crate::smtp::offence::Offence;
-use crate::types::{AccountId, ForwardPath, Moment, Now, Reply, ReversePath, ScramSalt, SessionId};
+use crate::types::{AccountId, Chance, ChannelBindings, ForwardPath, Moment, Now, Reply, ReversePath, ScramSalt, SessionId};
 use std::net::IpAddr;
 
 /// Functions that are kept as they are, with a symbol each; their names and how to get their addresses.
@@ -48,6 +48,7 @@ entries! {
     fn sasl_respond(exchange: &mut Exchange, line: &[u8]) -> Step { exchange.respond(line) }
     fn scram_first(message: &[u8]) -> Option<ClientFirst> { ClientFirst::parse(message) }
     fn scram_final(message: &[u8]) -> Option<ClientFinal> { ClientFinal::parse(message) }
+    fn scram_new(binding: Binding, bindings: &ChannelBindings, chance: &mut Chance) -> Scram { Scram::new(binding, bindings, chance) }
     fn scram_take(scram: &mut Scram, response: &[u8]) -> ScramStep { scram.take(response) }
     fn scram_salted(scram: &mut Scram, salt: &ScramSalt) -> ScramStep { scram.salted(salt) }
     fn scram_proved(scram: &mut Scram, account: AccountId, signature: ServerSignature) -> ScramStep { scram.proved(account, signature) }
@@ -56,6 +57,7 @@ entries! {
     fn lookup_recipient(directory: Option<&Directory>, path: &ForwardPath) -> RecipientLookup { crate::policy::recipient::look_up(directory, path) }
     fn lookup_sender(directory: Option<&Directory>, account: AccountId, path: &ReversePath) -> SenderLookup { crate::policy::sender::look_up(directory, account, path) }
     fn hash_parse(text: &str) -> Result<PasswordHash, PhcError> { PasswordHash::parse(text) }
+    fn reply_encode(reply: &Reply, out: &mut Vec<u8>) -> () { reply.encode(out) }
     fn verdict_reply(verdict: LoginVerdict) -> Reply { verdict.reply() }
     fn verifier_submit(verifier: &mut Verifier, now: Now, throttle: &mut Throttle, directory: Option<&Directory>, attempt: Attempt) -> Option<Because> {
         verifier.submit_through(now, throttle, directory, attempt)

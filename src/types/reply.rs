@@ -1,6 +1,6 @@
 //! Replies as values; printed in one place.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 /// An enhanced status code (RFC 3463): class, subject, detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,13 @@ impl Reply {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let last = self.lines.len().saturating_sub(1);
         for (index, line) in self.lines.iter().enumerate() {
-            // Writing to a vector does not fail.
-            let _ = write!(out, "{}{}", self.code, if index == last { ' ' } else { '-' });
+            let mut head = String::new();
+            // Writing to a string does not fail.
+            let _ = write!(head, "{}{}", self.code, if index == last { ' ' } else { '-' });
             if let Some(Enhanced(class, subject, detail)) = self.enhanced {
-                let _ = write!(out, "{class}.{subject}.{detail} ");
+                let _ = write!(head, "{class}.{subject}.{detail} ");
             }
+            out.extend_from_slice(head.as_bytes());
             out.extend(line.bytes().map(|b| if matches!(b, b' '..=b'~') { b } else { b'?' }));
             out.extend_from_slice(b"\r\n");
         }

@@ -96,7 +96,7 @@ impl ClientFinal {
 pub fn server_first(nonce: &str, salt: &ScramSalt) -> String {
     let mut message = String::new();
     // Writing to a string does not fail.
-    let _ = write!(message, "r={nonce},s={},i={}", Base64::encode_string(&salt.salt), salt.iterations);
+    let _ = write!(message, "r={nonce},s={},i={}", encode::<Base64>(&salt.salt), salt.iterations);
     message
 }
 
@@ -104,7 +104,7 @@ pub fn server_first(nonce: &str, salt: &ScramSalt) -> String {
 #[must_use]
 pub fn server_final(signature: ServerSignature) -> String {
     let mut message = "v=".to_owned();
-    message.push_str(&Base64::encode_string(&signature.0));
+    message.push_str(&encode::<Base64>(&signature.0));
     message
 }
 
@@ -147,6 +147,12 @@ fn is_extension(field: &str) -> bool {
         (Some(letter), Some('='), Some(_)) => letter.is_ascii_alphabetic() && letter != 'm',
         (_, _, _) => false,
     }
+}
+
+/// Base64 of a salt, a signature or a nonce: at most 32 octets, so that there is always room.
+pub(super) fn encode<E: Encoding>(octets: &[u8]) -> String {
+    let mut room = [0; 44];
+    E::encode(octets, &mut room).unwrap_or_default().to_owned()
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

@@ -11,12 +11,12 @@ pub mod message;
 pub mod prepare;
 
 use self::keys::{ClientProof, ServerSignature};
-use self::message::{BindingFlag, ClientFinal, ClientFirst, server_final, server_first};
+use self::message::{BindingFlag, ClientFinal, ClientFirst, encode, server_final, server_first};
 use self::prepare::prepare;
 use super::verdict::Refusal;
 use crate::limits::SCRAM_NONCE_CHANCE_OCTETS;
 use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt};
-use base64ct::{Base64Unpadded, Encoding};
+use base64ct::Base64Unpadded;
 use subtle::ConstantTimeEq;
 
 /// What a client claims, and what it proves it with.
@@ -101,7 +101,7 @@ impl Scram {
         Self {
             state: State::First(binding),
             bindings: bindings.clone(),
-            nonce: Base64Unpadded::encode_string(nonce),
+            nonce: encode::<Base64Unpadded>(nonce),
             login: Vec::new(),
             authorize_as: None,
             flaw: None,
