@@ -23,7 +23,6 @@ import walk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-PREFIX = "proof::entries::"
 # An entry point with less code than this was optimised away.
 ENTRY_OCTETS_MIN = 16
 SHOWN_MAX = 40
@@ -37,14 +36,15 @@ def build(root, target):
     """Builds the program of a tree; returns its object file and the entry points it says it has."""
     built = os.path.join(target, "proof.o")
     command = ["cargo", "rustc", "--release", "--locked", "--quiet", "--manifest-path"]
-    command += [os.path.join(root, "proof", "Cargo.toml"), "--target-dir", target, "--", f"--emit=obj={built}"]
+    command += [os.path.join(root, "proof", "Cargo.toml"), "--target-dir", target, "--"]
+    command += [f"--emit=obj={built}", "-Csymbol-mangling-version=v0"]
     if subprocess.run(command, check=False).returncode != 0:
         raise Trouble("the rooms do not compile by themselves; if a file or crate is new, proof/src/main.rs wants it")
     if not os.path.exists(built):
         raise Trouble(f"rustc wrote no {built}; remove {target} and try again")
     program = os.path.join(target, "release", "proof")
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
-    return built, said
+    return built, [name.replace("crate::", "proof::", 1) for name in said]
 
 
 def versions(path):
@@ -70,16 +70,15 @@ def walks(root, target):
     """A walk from each entry point."""
     built, said = build(root, target)
     sections = elf.read(built)
-    starts = {
-        function.removeprefix(PREFIX): index
-        for index, section in enumerate(sections)
-        for function in section.functions
-        if function.startswith(PREFIX)
-    }
+    starts = {}
+    for index, section in enumerate(sections):
+        for function in section.functions:
+            # A method is called `<crate::Type>::method`.
+            starts[re.sub(r"^<([^<> ]*)>", r"\1", function)] = index
     missing = [name for name in said if name not in starts]
     if missing or not said:
         raise Trouble(f"entry points that are not in the object file: {', '.join(missing) or 'all'}")
-    found = {name: walk.Walk(sections, starts[name]) for name in said}
+    found = {name.removeprefix("proof::"): walk.Walk(sections, starts[name], name) for name in said}
     trivial = [name for name, one in found.items() if one.octets() < ENTRY_OCTETS_MIN]
     if trivial:
         raise Trouble(f"entry points without code, so nothing was looked at: {', '.join(trivial)}")
@@ -103,7 +102,7 @@ def prove(target):
             print("        by way of " + " > ".join(finding.path))
     print("\nAllowed, in the standard library alone:")
     for rule in allowed.PLACES:
-        print(f"    {rule.files}: {rule.reason}" + ("" if rule in used else " NOT NEEDED: take it out."))
+        print(f"    {rule.title}: {rule.reason}" + ("" if rule in used else " NOT NEEDED: take it out."))
     print("    no memory left (alloc::raw_vec::handle_error, alloc::alloc::handle_alloc_error).")
     print("Not looked into, any result taken for possible: " + ", ".join(sorted(os.listdir(f"{HERE}/seams"))) + ".")
     failed += len(set(allowed.PLACES) - used)

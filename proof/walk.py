@@ -31,8 +31,9 @@ Finding = collections.namedtuple("Finding", "place function path")
 class Walk:
     """Everything that an entry point can reach."""
 
-    def __init__(self, sections, start):
+    def __init__(self, sections, start, entry):
         self.sections = sections
+        self.entry = entry
         self.came_from = {start: None}
         self.panics = collections.defaultdict(set)  # section: names of panics that it calls
         self.told = collections.defaultdict(set)  # section: places that the compiler moved into such a panic
@@ -81,7 +82,7 @@ class Walk:
         for index in self.came_from:
             section = self.sections[index]
             for place in sorted(self._places(index)):
-                rule = next((rule for rule in allowed.PLACES if rule.covers(place, section.name)), None)
+                rule = next((rule for rule in allowed.PLACES if rule.covers(place, section.name, self.entry)), None)
                 if rule:
                     self.used.add(rule)
                 else:

@@ -1,7 +1,7 @@
 use super::keys::{derive, is_proved, prove, sign};
 use super::*;
 use crate::types::scram::ScramKeys;
-use base64ct::Base64;
+
 use base64ct::{Base64, Encoding};
 
 const SALT: ScramSalt = ScramSalt { salt: [9; 16], iterations: 64 };
