@@ -34,7 +34,7 @@ class Trouble(Exception):
 
 def build(root, target):
     """Builds the program of a tree; returns its object file and the entry points it says it has."""
-    built = os.path.join(target, "proof.o")
+    built = os.path.join(target, os.path.basename(root) + ".o")
     command = ["cargo", "rustc", "--release", "--locked", "--quiet", "--manifest-path"]
     command += [os.path.join(root, "proof", "Cargo.toml"), "--target-dir", target, "--"]
     command += [f"--emit=obj={built}", "-Csymbol-mangling-version=v0"]
@@ -63,7 +63,10 @@ def same_crates(root):
     others = versions(os.path.join(root, "proof", "Cargo.lock")) - versions(os.path.join(ROOT, "Cargo.lock"))
     if others:
         listed = ", ".join(" ".join(one) for one in sorted(others))
-        raise Trouble(f"proof/Cargo.lock has other crates than Cargo.lock: {listed}; run `cargo update` in proof/")
+        raise Trouble(
+            f"proof/Cargo.lock has other crates than Cargo.lock: {listed}; copy Cargo.lock to proof/ and run"
+            " `cargo metadata --manifest-path proof/Cargo.toml` once, which takes out what is too much"
+        )
 
 
 def walks(root, target):
@@ -111,7 +114,7 @@ def prove(target):
 
 def planted(target):
     """Plants panics into a copy of the sources; returns how many were found and how many were not."""
-    copy = os.path.join(target, "tree")
+    copy = os.path.join(target, "planted")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(os.path.join(ROOT, "src"), os.path.join(copy, "src"))
     shutil.copytree(HERE, os.path.join(copy, "proof"), ignore=shutil.ignore_patterns("target", "__pycache__"))
@@ -141,7 +144,7 @@ def main():
     target = os.path.join(ROOT, "target", "proof")
     try:
         if arguments.planted:
-            passed, failed = planted(os.path.join(target, "planted"))
+            passed, failed = planted(target)
         else:
             passed, failed = prove(target)
     except (Trouble, elf.NotReadable) as trouble:
