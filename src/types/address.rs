@@ -23,7 +23,12 @@ impl AddressKey {
     /// The key of a local part (already canonical, see [`LocalPart::key`]) at a domain.
     #[must_use]
     pub fn of(local_key: &str, domain: &Domain) -> Self {
-        Self(format!("{local_key}@{domain}"))
+        let mut key =
+            String::with_capacity(local_key.len().saturating_add(1).saturating_add(domain.as_str().len()));
+        key.push_str(local_key);
+        key.push('@');
+        key.push_str(domain.as_str());
+        Self(key)
     }
 
     /// The text, for a store key.

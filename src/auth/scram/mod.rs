@@ -12,12 +12,12 @@ pub mod prepare;
 pub mod salts;
 
 use self::keys::{ClientProof, ServerSignature};
-use self::message::{BindingFlag, ClientFinal, ClientFirst, server_final, server_first};
+use self::message::{BindingFlag, ClientFinal, ClientFirst, encode, server_final, server_first};
 use self::prepare::prepare;
 use super::verdict::{ProvenBy, Refusal};
 use crate::limits::{SCRAM_MESSAGE_OCTETS_MAX, SCRAM_NONCE_CHANCE_OCTETS};
 use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt};
-use base64ct::{Base64Unpadded, Encoding};
+use base64ct::Base64Unpadded;
 use subtle::ConstantTimeEq;
 
 /// What a client claims, and what it proves it with.
@@ -102,7 +102,7 @@ impl Scram {
         Self {
             state: State::First(binding),
             bindings: bindings.clone(),
-            nonce: Base64Unpadded::encode_string(nonce),
+            nonce: encode::<Base64Unpadded>(nonce),
             login: Vec::new(),
             authorize_as: None,
             flaw: None,
@@ -184,7 +184,8 @@ impl Scram {
             (Binding::Plus, BindingFlag::None | BindingFlag::Unoffered)
             | (Binding::Plain, BindingFlag::Used(_)) => self.flaw = Some(Refusal::ChannelBinding),
         }
-        self.nonce = format!("{nonce}{}", self.nonce);
+        let own = std::mem::replace(&mut self.nonce, nonce);
+        self.nonce.push_str(&own);
         self.auth_message = bare;
         self.state = State::Salt;
         ScramStep::AskSalt

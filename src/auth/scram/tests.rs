@@ -1,7 +1,8 @@
 use super::keys::{client_proof, derive, is_proved, sign};
 use super::*;
 use crate::types::scram::ScramKeys;
-use base64ct::Base64;
+
+use base64ct::{Base64, Encoding};
 
 const SALT: ScramSalt = ScramSalt { salt: [9; 16], iterations: 64 };
 
