@@ -29,6 +29,7 @@ fn make(dir: &Path, scram: ScramUse, address: &Address, password: &str, of: Keys
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::Status(_)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)

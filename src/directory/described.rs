@@ -15,7 +15,7 @@ pub struct Described {
     pub parts: Vec<&'static str>,
 }
 
-/// A change that is about to be applied to this directory, in words. What the server remembers of logins is no
+/// A change that is about to be applied to this directory, in words. What the server keeps of logins itself is no
 /// administrator's act and has none.
 #[must_use]
 pub fn describe(before: &Directory, change: &Change) -> Option<Described> {
@@ -45,7 +45,7 @@ pub fn describe(before: &Directory, change: &Change) -> Option<Described> {
             }
         },
         Change::RemoveAlias(address) => plain("alias-removed", address),
-        Change::PutHistory(..) => return None,
+        Change::PutHistory(..) | Change::PutScram(..) => return None,
     })
 }
 

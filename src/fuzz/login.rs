@@ -8,7 +8,9 @@ use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Quest
 use crate::directory::credential::{AppPasswords, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use crate::smtp::session::{Session, Settings};
-use crate::types::{AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use crate::types::{
+    AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, Secret, SessionId, UnixTime,
+};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use std::net::{IpAddr, Ipv4Addr};
@@ -226,7 +228,11 @@ pub fn settings() -> Result<Settings, String> {
 /// The TLS they have.
 #[must_use]
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into(), bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None } }
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+    }
 }
 
 /// The accounts, aliases and domains that these names lead to.

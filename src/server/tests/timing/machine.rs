@@ -2,16 +2,19 @@
 //! without its sockets and their noise.
 
 use super::nanos;
+use super::statistics::Times;
 use super::subjects::{Claim, Class, KEY, classes, everybody, last_line};
 use crate::auth::sasl::Mechanism;
 use crate::auth::throttle::{Limits, Rules, Throttle};
 use crate::auth::verdict::LoginVerdict;
-use crate::auth::verifier::{Attempt, Decided, Tuning, Verifier};
+use crate::auth::verifier::{Attempt, Decided, HashJob, JobId, Tuning, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::Directory;
-use crate::limits::GUESSES_CEILING;
+use crate::limits::{
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS, GUESSES_CEILING,
+};
 use crate::server::clock::Clock;
-use crate::server::hash_worker::{self, WorkerLink};
+use crate::server::hash_worker::{self, Answer as WorkerAnswer, Outcome, WorkerLink};
 use crate::smtp::session::{Session, Settings};
 use crate::types::{Chance, Domain, Now, Secret, SessionId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -80,6 +83,7 @@ impl Machine {
                 hostname: Domain::parse("mx.example.org").unwrap(),
                 message_octets_max: 1_000_000,
                 tls_available: true,
+                scram: crate::types::ScramUse::All,
                 idle_ms: 300_000,
             }),
             last_session: 0,
@@ -103,7 +107,11 @@ impl Machine {
         let now = self.clock.now();
         seat.step(
             now,
-            Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }),
+            Event::TlsUp(TlsFacts {
+                version: "TLSv1.3",
+                cipher: "TLS13_AES_128_GCM_SHA256".into(),
+                bindings: Default::default(),
+            }),
         );
         seat.step(now, Event::Opened);
         seat.line(now, "EHLO client.example.net");
@@ -147,7 +155,8 @@ impl Machine {
         let patience = Timespec::try_from(patience).unwrap();
         poll(&mut [PollFd::new(&self.link, PollFlags::IN)], Some(&patience)).unwrap();
         let now = self.clock.now();
-        while let Some((job, matched)) = self.link.try_recv().unwrap() {
+        while let Some(WorkerAnswer { job, result }) = self.link.try_recv().unwrap() {
+            let Outcome::Compared(matched) = result else { panic!("no keys are made here") };
             self.verifier.hashed(now.moment, job, matched);
         }
         self.give_job();
@@ -232,6 +241,37 @@ impl Machine {
             }
         }
         times
+    }
+
+    /// By how many nanoseconds hashes of full size miss their median, in the same worker.
+    pub(super) fn misses_of_full_hashes(&mut self, count: usize) -> Vec<f64> {
+        let hash = |number| HashJob {
+            id: JobId(number),
+            password: Secret::new(b"some password".to_vec()),
+            salt: vec![5; ARGON2_SALT_OCTETS],
+            memory_kib: ARGON2_MEMORY_KIB,
+            passes: ARGON2_PASSES,
+            lanes: ARGON2_LANES,
+            tag: vec![6; ARGON2_TAG_OCTETS],
+        };
+        let time = |number| {
+            let begin = Instant::now();
+            self.link.try_send(&hash(number)).unwrap();
+            while self.link.try_recv().unwrap().is_none() {
+                poll(&mut [PollFd::new(&self.link, PollFlags::IN)], None).unwrap();
+            }
+            nanos(begin.elapsed())
+        };
+        // Numbers that no job of the verifier has.
+        let first = u64::MAX / 2;
+        let all: Vec<f64> = (first..).take(count).map(time).collect();
+        let times = Times::new(all.clone());
+        println!(
+            "{count} hashes of full size: median {:.0} microseconds, half within {:.0}",
+            times.median() / 1e3,
+            times.middle_half() / 1e3
+        );
+        all.into_iter().map(|one| one - times.median()).collect()
     }
 
     /// Nanoseconds of what the loop itself does for a login before the hash, of which looking for an

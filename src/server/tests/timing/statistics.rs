@@ -17,10 +17,6 @@ impl Times {
         Self(nanos)
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
-    }
-
     fn size(&self) -> f64 {
         f64::from(u32::try_from(self.0.len()).unwrap())
     }

@@ -135,6 +135,7 @@ pub(super) fn last_line(mechanism: Mechanism, claim: &Claim, mut say: impl FnMut
             assert!(say(&encode(login)).starts_with("334 "));
             encode(password)
         }
+        Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => panic!("not measured yet"),
     }
 }
 
