@@ -110,7 +110,7 @@ pub const HELD_RECEIVE_OCTETS: usize = 8 * 1024;
 pub const LET_IN_RECEIVE_OCTETS: usize = 128 * 1024;
 /// Connections of one host that ended and brought nothing, in [`VISITS_REMEMBERED_MS`], from which on its next
 /// ones wait before they are let in.
-pub const FRUITLESS_VISITS_MAX: u32 = 5;
+pub const FRUITLESS_VISITS_MAX: u32 = 10;
 /// The time for which they are remembered; at most twice that.
 pub const VISITS_REMEMBERED_MS: u64 = 10_000;
 /// Hosts whose visits are counted in that time.

@@ -4,9 +4,9 @@ use super::access::{Access, Intent, unexpected};
 use super::arguments::Form;
 use super::failure::Failure;
 use super::output::{json, printable, tell, write_out};
-use crate::auth::throttle::{self, Explanation, Listed, Rule, Standing};
+use crate::auth::throttle::{self, Entrance, Explanation, Listed, Rule, Standing};
 use crate::control::{AuthSubject, Request, Response};
-use crate::limits::SIDE_DOOR_PER_HOST;
+use crate::limits::{HELD_MS, SIDE_DOOR_PER_HOST};
 use crate::mail::date::rfc3339;
 use std::path::Path;
 
@@ -90,16 +90,8 @@ fn rule_name(rule: Rule) -> String {
 
 /// The explanation in sentences, the most important first.
 fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
-    let Explanation {
-        listed,
-        enforced,
-        app_passwords_only,
-        standings,
-        evidence,
-        places,
-        mail_score,
-        mail_pace,
-    } = explanation;
+    let Explanation { listed, enforced, entrance, standings, evidence, places, mail_score, mail_pace } =
+        explanation;
     let mut lines = Vec::new();
     match listed {
         Listed::Allowed(entry) => lines.push(format!("{name} is exempt: {entry} is on the allow-list")),
@@ -115,12 +107,7 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
     for standing in standings {
         lines.push(standing_line(standing));
     }
-    if *app_passwords_only {
-        lines.push(format!(
-            "{name} is kept waiting on 587 and 465 and then let in {SIDE_DOOR_PER_HOST} at a time: \
-             only an application password opens anything"
-        ));
-    }
+    lines.extend(entrance.and_then(|entrance| entrance_line(name, entrance)));
     for failure in evidence {
         let throttle::Failure { at, session, source, login } = failure;
         lines
@@ -136,6 +123,22 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn entrance_line(name: &str, entrance: Entrance) -> Option<String> {
+    match entrance {
+        // The lines above say it.
+        Entrance::AtOnce | Entrance::Closed => None,
+        Entrance::AfterAWait => Some(format!(
+            "connections from {name} wait {} s before they are served: many ended without a message or a login",
+            HELD_MS / 1_000
+        )),
+        Entrance::AppPasswordsOnly => Some(format!(
+            "connections from {name} to 587 and 465 wait {} s, then {SIDE_DOOR_PER_HOST} at a time are let in, \
+             where only an application password opens anything",
+            HELD_MS / 1_000
+        )),
+    }
 }
 
 fn standing_line(standing: &Standing) -> String {

@@ -5,4 +5,3 @@ pub mod recipient;
 pub mod sender;
 pub mod side_door;
 pub mod tarpit;
-pub mod visits;

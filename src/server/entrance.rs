@@ -10,14 +10,12 @@ use crate::auth::throttle::{Because, ConnectVerdict};
 use crate::auth::verdict::ThrottleRule;
 use crate::contract::{Cause, Event, Listener, Pace, PeerFacts};
 use crate::limits::{
-    ACCEPTS_PER_TURN, FRUITLESS_VISITS_MAX, HELD_DISPLACED_PER_SECOND_MAX, HELD_MS, HELD_RECEIVE_OCTETS,
-    LET_IN_RECEIVE_OCTETS, REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST,
-    SIDE_DOOR_SAFE_MS, VISITORS_MAX, VISITS_REMEMBERED_MS,
+    ACCEPTS_PER_TURN, HELD_DISPLACED_PER_SECOND_MAX, HELD_MS, HELD_RECEIVE_OCTETS, LET_IN_RECEIVE_OCTETS,
+    REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST, SIDE_DOOR_SAFE_MS,
 };
 use crate::policy::admission::Admitted;
 use crate::policy::side_door::{Entry, SideDoor, Width};
 use crate::policy::tarpit::{Patience, Refused, Tarpit};
-use crate::policy::visits::{Measure, Visits};
 use crate::smtp::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::Note;
@@ -26,7 +24,7 @@ use mio::Interest;
 use mio::net::TcpStream;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// How often a lack of descriptors is told.
 const TELL_AGAIN_MS: u64 = 60_000;
@@ -95,15 +93,6 @@ pub(super) fn tarpit(places: usize) -> Tarpit<TurnedAway> {
     Tarpit::new(Patience { places, hold_ms: HELD_MS, displaced_per_second_max })
 }
 
-/// A count of visits that begins now.
-pub(super) fn visits() -> Visits {
-    Visits::new(Measure {
-        visits: FRUITLESS_VISITS_MAX,
-        remembered_ms: VISITS_REMEMBERED_MS,
-        hosts: VISITORS_MAX,
-    })
-}
-
 /// A side door nobody has come through.
 pub(super) fn side_door() -> SideDoor {
     SideDoor::new(Width {
@@ -164,7 +153,7 @@ impl Loop {
         self.last_session = self.last_session.wrapping_add(1);
         let peer = PeerFacts { session: SessionId(self.last_session), address, listener };
         let place = self.pass_throttle(peer).and_then(|pace| {
-            if self.is_restless(address) {
+            if self.throttle.is_restless(self.now, address) {
                 return Err(Why::Restless(pace));
             }
             self.find_place(peer)?;
@@ -196,14 +185,6 @@ impl Loop {
             ConnectVerdict::Denied(_) => Err(Why::Denied),
             ConnectVerdict::Refused(because) => Err(Why::Guessed(because.rule.kind())),
         }
-    }
-
-    /// Programs of this machine are not, be they a monitor or a proxy that many are behind.
-    fn is_restless(&mut self, address: IpAddr) -> bool {
-        let is_this_machine = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
-        !is_this_machine
-            && !self.throttle.is_exempt(address)
-            && self.visits.is_restless(self.now.moment, Prefix::host(address))
     }
 
     /// Whether there is a place; sends somebody else away where that makes one.
@@ -295,7 +276,7 @@ impl Loop {
     /// Lets in who has waited, if there is a place now and it did wait. Says whether it is in.
     fn let_in(&mut self, one: TurnedAway, pace: Pace) -> bool {
         if has_left(&one.stream) {
-            self.visits.fruitless(self.now.moment, Prefix::host(one.peer.address));
+            self.throttle.fruitless_visit(self.now, one.peer.address);
             self.note(one.peer, Note::Closed { cause: Cause::PeerClosed, errors: 0, offence: "" });
             return false;
         }

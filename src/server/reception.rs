@@ -284,7 +284,7 @@ impl Loop {
         self.by_session.remove(&session);
         self.side_door.leave(session);
         if !connection.fruitful {
-            self.visits.fruitless(self.now.moment, Prefix::host(address));
+            self.throttle.fruitless_visit(self.now, address);
         }
         self.verifier.forget(session);
         let mut requests = Vec::new();

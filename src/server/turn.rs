@@ -30,7 +30,6 @@ use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX}
 use crate::policy::admission::{Admission, Ceilings};
 use crate::policy::side_door::SideDoor;
 use crate::policy::tarpit::Tarpit;
-use crate::policy::visits::Visits;
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
 use crate::telemetry::disk::DiskWatch;
@@ -125,7 +124,6 @@ pub struct Loop {
     pub(super) admission: Admission,
     pub(super) tarpit: Tarpit<TurnedAway>,
     pub(super) side_door: SideDoor,
-    pub(super) visits: Visits,
     pub(super) directory: Directory,
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
@@ -200,7 +198,6 @@ impl Loop {
             admission: Admission::new(ceilings),
             tarpit: entrance::tarpit(held_max),
             side_door: entrance::side_door(),
-            visits: entrance::visits(),
             directory: opened.directory,
             bodies: Bodies::default(),
             store: StoreLink::new(thread),

@@ -2,6 +2,7 @@
 
 use super::mail::plain;
 use super::{Client, World, furnished};
+use crate::auth::throttle::Entrance;
 use crate::contract::Listener;
 use crate::control::{AuthSubject, Request, Response};
 use crate::limits::{FRUITLESS_VISITS_MAX, HELD_MS, SIDE_DOOR_PER_HOST};
@@ -25,7 +26,9 @@ fn who_guessed_too_often_is_turned_away_at_auth_and_then_at_connect() {
     client.asks(&format!("AUTH PLAIN {}", plain("right")), "454 4.7.0");
     client.hears("421 4.7.0");
     let explained = world.control().ask(&Request::AuthExplain(AuthSubject::Source([127, 0, 0, 1].into())));
-    assert!(matches!(explained, Response::Explained(told) if told.app_passwords_only));
+    assert!(
+        matches!(explained, Response::Explained(told) if told.entrance == Some(Entrance::AppPasswordsOnly))
+    );
     world.deliver("Subject: mail still comes\r\n\r\nHello");
 }
 
