@@ -63,8 +63,8 @@ PLACES = [
     ),
 ]
 
-# Functions that end the process for want of memory: no octets of a peer are too many for the limits and still
-# too many for memory.
+# Functions that end the process for want of memory, which are no matter of what a peer sent but of how much; the
+# limits stand against that. A capacity that a peer may name as a number would pass here too.
 MEMORY = re.compile(
     r"^alloc::(raw_vec::(handle_error|capacity_overflow)|alloc::handle_alloc_error(::rt_error)?)$"
 )

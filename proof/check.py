@@ -17,6 +17,7 @@ import subprocess
 import sys
 
 import allowed
+import complete
 import elf
 import plants
 import walk
@@ -78,6 +79,9 @@ def walks(root, target):
         for function in section.functions:
             # A method is called `<crate::Type>::method`.
             starts[re.sub(r"^<([^<> ]*)>", r"\1", function)] = index
+    left_out = complete.left_out(os.path.join(root, "src"), [name.removeprefix("proof::") for name in said])
+    if left_out:
+        raise Trouble(f"proof/src/entries.rs does not have {', '.join(left_out)}")
     missing = [name for name in said if name not in starts]
     if missing or not said:
         raise Trouble(f"entry points that are not in the object file: {', '.join(missing) or 'all'}")

@@ -3,6 +3,7 @@
 import struct
 import unittest
 
+import complete
 import elf
 import walk
 
@@ -62,6 +63,14 @@ class WalkTest(unittest.TestCase):
         panic = self.object.function(PANIC, self.object.place(OURS))
         self.assertEqual(self.object.places(self.object.function("entry", panic)), ["some-1.0.0/src/lib.rs:7:1"])
 
+    def test_a_place_that_the_compiler_moved_deeper_into_the_panic_is_found(self):
+        deep = self.object.function("core::slice::index::check::do_panic", self.object.place(OURS))
+        panic = self.object.function("core::slice::index::slice_index_fail", deep)
+        library = self.object.function("core::str::find", panic)
+        allowed = self.object.place(TREE)
+        entry = self.object.function("entry", library, allowed)
+        self.assertEqual(self.object.places(entry), ["some-1.0.0/src/lib.rs:7:1"])
+
     def test_a_panic_whose_place_cannot_be_read_is_reported(self):
         entry = self.object.function("entry", self.object.function(PANIC))
         self.assertEqual(self.object.places(entry), ["at a place that cannot be read"])
@@ -94,6 +103,32 @@ class WalkTest(unittest.TestCase):
     def test_a_name_from_elsewhere_that_nobody_knows_is_reported(self):
         entry = self.object.function("entry", "longjmp")
         self.assertEqual(self.object.places(entry), ["outside of what was looked at"])
+
+
+class CompleteTest(unittest.TestCase):
+    def test_who_takes_octets_text_or_a_machine_must_be_an_entry_point_and_nobody_else(self):
+        text = """
+            pub fn new(left: u64) -> Self {}
+            pub fn cut<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {}
+            pub fn parse(text: &str) -> Self {}
+            pub(super) fn inner(text: &str) {}
+            pub fn each(&mut self, wanted: impl Fn()) {}
+            pub fn far(
+                now: Now,
+                login: &[u8],
+            ) -> bool {}
+            pub fn name(self) -> &'static str {}
+            #[cfg(test)]\nmod tests { pub fn t(x: &str) {} }
+        """.replace("            #", "#")
+        names = [("frame::x", name) for name in ("cut", "parse", "far")]
+        self.assertEqual(complete.wanted("frame/x.rs", text), names)
+        self.assertEqual(complete.wanted("frame/x/mod.rs", text), names)
+
+    def test_an_entry_point_may_be_a_function_a_method_or_a_method_of_a_type_further_out(self):
+        for entry in ("auth::table::add", "auth::table::Table::add", "auth::Throttle::add"):
+            self.assertTrue(complete.has([entry], "auth::table", "add"), entry)
+        for entry in ("auth::table::added", "auth::queue::Queue::add", "add"):
+            self.assertFalse(complete.has([entry], "auth::table", "add"), entry)
 
 
 if __name__ == "__main__":

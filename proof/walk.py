@@ -21,6 +21,8 @@ PANIC = re.compile(
     r"|core::slice::index::slice_\w*fail|core::str::slice_error_fail|core::(option|result)::(unwrap|expect)_failed"
     r"|core::cell::panic_already|core::slice::copy_from_slice_impl::len_mismatch_fail)"
 )
+# What stands between a check and the end of it.
+BETWEEN = re.compile(r"^core::(panicking|slice|str|option|result|cell)::")
 # Panics that need no place.
 PLACELESS = re.compile(r"^core::panicking::panic_nounwind|^(std::process::|)abort$|^std::|^__rustc::|^_Unwind_")
 LIBRARY = re.compile(r"^(<impl |<)?&?(core|alloc|std)::")
@@ -53,7 +55,7 @@ class Walk:
         if PANIC.match(name):
             self.panics[here].add(name)
             if not isinstance(target, str):
-                self.told[here] |= places(self.sections, self.sections[target])
+                self.told[here] |= self._moved_into(target)
             return False
         if isinstance(target, str):
             if not allowed.OUTSIDE.match(target):
@@ -63,6 +65,20 @@ class Walk:
             return False
         self.came_from[target] = here
         return True
+
+    def _moved_into(self, panic):
+        """Places that the compiler moved into a panic, since every caller gives it the same."""
+        found = set()
+        seen = {panic}
+        todo = [panic]
+        while todo:
+            section = self.sections[todo.pop()]
+            found |= places(self.sections, section)
+            for _, target, _ in section.references:
+                if isinstance(target, int) and target not in seen and BETWEEN.match(self.sections[target].name):
+                    seen.add(target)
+                    todo.append(target)
+        return found
 
     def functions(self):
         return [index for index in self.came_from if self.sections[index].is_code]
@@ -89,7 +105,7 @@ class Walk:
                     yield Finding(readable(place), self._kinds(index), self._path(index))
 
     def _places(self, index):
-        """What a function can panic at. Where all its callers give a panic the same place, it is in there."""
+        """What a function can panic at."""
         return places(self.sections, self.sections[index]) | self.told[index]
 
     def _placeless(self):

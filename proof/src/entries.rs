@@ -31,6 +31,17 @@ entries! {
     scram:
         crate::auth::scram::message::ClientFirst::parse,
         crate::auth::scram::message::ClientFinal::parse,
+        crate::auth::scram::message::server_first,
+        crate::auth::scram::message::server_final,
+        crate::auth::scram::keys::mac,
+        crate::auth::scram::keys::hash,
+        crate::auth::scram::keys::derive,
+        crate::auth::scram::keys::derive_salted,
+        crate::auth::scram::keys::is_proved,
+        crate::auth::scram::keys::sign,
+        crate::auth::scram::keys::prove,
+        crate::auth::scram::prepare::prepare,
+        crate::auth::scram::prepare::prepare_octets,
         crate::auth::scram::Scram::new,
         crate::auth::scram::Scram::take,
         crate::auth::scram::Scram::salted,
@@ -38,12 +49,19 @@ entries! {
     lookup:
         crate::auth::lookup::look_up,
         crate::auth::verifier::canonical,
+        crate::policy::admission::Admission::enter,
+        crate::policy::admission::Admission::leave,
         crate::policy::recipient::look_up,
+        crate::policy::recipient::look_up_address,
         crate::policy::sender::look_up,
         crate::directory::Directory::resolve,
         crate::directory::Directory::apply,
         crate::directory::history::LoginHistory::learn,
+        crate::auth::credential::generate,
+        crate::auth::credential::digest,
         crate::auth::credential::find,
+        crate::auth::password::normalise,
+        crate::auth::report::names::kept,
         crate::auth::phc::PasswordHash::parse;
     verdict:
         crate::auth::verdict::LoginVerdict::reply,
@@ -73,5 +91,6 @@ entries! {
         crate::auth::throttle::Throttle::pace,
         crate::auth::throttle::Throttle::forgive,
         crate::auth::throttle::Throttle::forgive_login,
-        crate::auth::throttle::Throttle::explain;
+        crate::auth::throttle::Throttle::explain,
+        crate::auth::throttle::Throttle::restore;
 }
