@@ -111,7 +111,7 @@ pub fn play(
         desk.say(&format!("AUTH {name} {}", initial_response(&client.first())));
     } else {
         desk.say(&format!("AUTH {name}"));
-        desk.answer(|_| ("334 ".to_owned(), client.first()));
+        desk.answer(|challenge| (format!("334 {}", client.written(challenge)), client.first()));
     }
     while desk.is_challenged() {
         desk.answer(|challenge| (format!("334 {}", client.written(challenge)), client.answer(challenge)));

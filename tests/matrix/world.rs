@@ -12,6 +12,7 @@ use gatepost::directory::scram::{MadeOf, ScramEntry, ScramRecord};
 use gatepost::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use gatepost::limits;
 use gatepost::types::{AccountId, Address, UnixTime};
+use std::sync::LazyLock;
 
 /// The server's key.
 pub const KEY: [u8; 32] = [2; 32];
@@ -176,6 +177,12 @@ fn app_passwords(main: MainPassword, has_one: bool) -> AppPasswords {
 
 /// Every kind of account, alias and domain.
 pub fn directory() -> Directory {
+    // Making keys takes longer than copying them.
+    static MADE: LazyLock<Directory> = LazyLock::new(made);
+    MADE.clone()
+}
+
+fn made() -> Directory {
     use AccountState::{Active, Disabled, Suspended};
     use MainPassword::{Allowed, Forbidden};
     let domain = |name: &str, catch_all| {
