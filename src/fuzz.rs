@@ -5,6 +5,7 @@
 
 mod administration;
 pub mod login;
+mod scram;
 mod stored;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
@@ -31,7 +32,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("address", administration::address),
     ("chunk", chunk),
     ("command", command),
@@ -47,6 +48,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("phc", stored::phc),
     ("record", stored::record),
     ("sasl", sasl),
+    ("scram", scram::scram),
     ("wire", wire),
 ];
 

@@ -10,9 +10,10 @@ use crate::naive::{Expected, Naive};
 use arbitrary::{Arbitrary, Unstructured};
 use base64ct::{Base64, Encoding};
 use gatepost::auth::sasl::Mechanism;
+use gatepost::auth::scram::ScramProof;
 use gatepost::auth::throttle::{Limits, LoginOutcome, Mode, Rules, Subject, Throttle};
 use gatepost::auth::verdict::{LoginVerdict, Unavailability};
-use gatepost::auth::verifier::{Attempt, HashJob, Verifier, canonical};
+use gatepost::auth::verifier::{Attempt, HashJob, ProofAttempt, Verifier, canonical};
 use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, Timer};
 use gatepost::directory::Directory;
 use gatepost::fuzz::login::{APP_LOGIN, APP_PASSWORD, KEY, NAMES, RIGHT, directory, settings, tls};
@@ -499,8 +500,16 @@ impl Hall {
     // ---- Logins ----
 
     fn ask(&mut self, session: SessionId, ticket: Ticket, question: Question) -> Result<(), String> {
-        let Question::Login { login, password, authorize_as } = question else {
-            return Err("it asks for what no login needs".to_owned());
+        let (login, password, authorize_as) = match question {
+            Question::Login { login, password, authorize_as } => (login, password, authorize_as),
+            Question::Salt(login) => {
+                let salt = self.verifier.salts().of(&login);
+                return self.event(session, Event::Answered(ticket, Answer::Salt(salt))).map(drop);
+            }
+            Question::Proof(proof) => return self.ask_proof(session, ticket, proof),
+            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
+                return Err("it asks for what no login needs".to_owned());
+            }
         };
         let Some(source) = self.seats.get(&session).map(|seat| seat.source) else { return Ok(()) };
         let name = canonical(&login);
@@ -530,6 +539,43 @@ impl Hall {
         self.pending.push(pending);
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
         self.verifier.submit_through(self.now, &mut self.throttle, Some(&self.directory), attempt);
+        self.settle();
+        Ok(())
+    }
+
+    /// A proof, of which every one is wrong here: it is decided at once, whatever the worker does.
+    fn ask_proof(
+        &mut self,
+        session: SessionId,
+        ticket: Ticket,
+        proof: Box<ScramProof>,
+    ) -> Result<(), String> {
+        let Some(source) = self.seats.get(&session).map(|seat| seat.source) else { return Ok(()) };
+        let now = self.now;
+        let mut pending = Pending {
+            session,
+            ticket,
+            source,
+            asked: now.moment,
+            outcome: LoginOutcome::Refused,
+            expected: None,
+            number: None,
+            state: State::Unknown,
+        };
+        if let Some(naive) = &mut self.naive
+            && let Some((expected, number)) = naive.at_login(now, source, &canonical(&proof.login), None)
+        {
+            // No number: it was turned away.
+            let kind = if number.is_some() { Kind::Refused } else { Kind::Throttled };
+            pending.state = State::Decided(kind, now.moment);
+            pending.expected = Some(expected);
+            if let Some(number) = number {
+                naive.decided(now, number, LoginOutcome::Refused);
+            }
+        }
+        self.pending.push(pending);
+        let attempt = ProofAttempt { session, ticket, source, proof };
+        self.verifier.submit_proof_through(now, &mut self.throttle, Some(&self.directory), &attempt);
         self.settle();
         Ok(())
     }
@@ -648,7 +694,11 @@ impl Hall {
             let at = at.ok_or("a verdict for nobody")?;
             let pending = self.pending.swap_remove(at);
             self.judge(&pending, one.verdict)?;
-            self.event(one.session, Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+            let answer = match one.signature {
+                None => Answer::Login(one.verdict),
+                Some(signature) => Answer::Proof(one.verdict, signature),
+            };
+            self.event(one.session, Event::Answered(one.ticket, answer))?;
             self.compare_octets(one.session, one.verdict)?;
             self.feed(one.session)?;
         }

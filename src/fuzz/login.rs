@@ -2,14 +2,19 @@
 
 use super::{Verdict, promise};
 use crate::auth::credential;
+use crate::auth::scram::client::{Bound, ScramClient};
+use crate::auth::scram::keys::derive_salted;
+use crate::auth::scram::prepare::prepare_octets;
+use crate::auth::scram::salts::Salts;
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
 use crate::auth::verifier::{Attempt, ProofAttempt, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
-use crate::directory::credential::{AppPasswords, MainPassword};
+use crate::directory::credential::{AppPasswords, CredentialId, MainPassword};
+use crate::directory::scram::{MadeOf, ScramEntry, ScramRecord};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use crate::smtp::session::{Session, Settings};
 use crate::types::{
-    AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, Secret, SessionId, UnixTime,
+    AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, ScramUse, Secret, SessionId, UnixTime,
 };
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
@@ -38,6 +43,12 @@ pub const APP_LOGIN: &str = "apps@example.org";
 pub const APP_PASSWORD: &[u8] = b"7k2mx9qdaaaabbbbccccddddeeee";
 /// The server's key.
 pub const KEY: [u8; 32] = [2; 32];
+/// What every connection can be bound to (`tls-exporter`).
+const EXPORTER: [u8; 32] = [b'E'; 32];
+/// Rounds of PBKDF2 in this world.
+const ROUNDS: u32 = 2;
+/// A client's part of the nonce.
+const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
 
 /// The first octet says how the client speaks, the others are the password.
 pub(super) fn login(data: &[u8]) -> Verdict {
@@ -71,19 +82,32 @@ struct Told {
 fn exchange(directory: &Directory, how: u8, login: &[u8], password: &[u8]) -> Result<Told, String> {
     let encode = |octets: &[u8]| Base64::encode_string(octets);
     let plain = encode(&[b"\0", login, b"\0", password].concat());
-    let lines = match how % 6 {
+    let lines = match how % 9 {
         0 => vec![format!("AUTH PLAIN {plain}")],
         1 => vec!["AUTH PLAIN".to_owned(), plain],
         2 => vec!["AUTH LOGIN".to_owned(), encode(login), encode(password)],
         3 => vec![format!("AUTH LOGIN {}", encode(login)), encode(password)],
         4 => vec!["AUTH LOGIN".to_owned(), encode(login), "*".to_owned()],
-        _ => vec!["AUTH PLAIN".to_owned(), String::from_utf8_lossy(password).replace(['\r', '\n'], "")],
+        5 => vec!["AUTH PLAIN".to_owned(), String::from_utf8_lossy(password).replace(['\r', '\n'], "")],
+        8 => std::iter::once("AUTH SCRAM-SHA-256".to_owned())
+            .chain(password.split(|octet| *octet == b'\n').map(encode))
+            .collect(),
+        _ => Vec::new(),
     };
     let mut desk = Desk::new(directory, password)?;
     desk.event(Event::TlsUp(tls()))?;
     desk.event(Event::Opened)?;
     for line in std::iter::once("EHLO client.example".to_owned()).chain(lines) {
         desk.event(Event::Bytes(format!("{line}\r\n").as_bytes()))?;
+    }
+    let bound = match how % 9 {
+        6 => Some(("SCRAM-SHA-256", Bound::No)),
+        7 => Some(("SCRAM-SHA-256-PLUS", Bound::To("tls-exporter", &EXPORTER))),
+        _ => None,
+    };
+    if let Some((mechanism, bound)) = bound {
+        desk.prove(mechanism, bound, login)?;
+        promise(desk.hashes.is_empty(), "a proof costs a hash of the worker")?;
     }
     desk.event(Event::Bytes(b"NOOP\r\n"))?;
     promise(desk.questions <= 1, "one exchange asks twice")?;
@@ -109,7 +133,8 @@ impl<'a> Desk<'a> {
         let facts = PeerFacts { session: SessionId(1), address: source, listener: Listener::Submissions };
         let settings = settings()?;
         let chance = Chance::from_seed([1; 32]);
-        let mut verifier = Verifier::new(KEY, chance.clone());
+        let salts = Salts::with_iterations(&KEY, ROUNDS);
+        let mut verifier = Verifier::new(KEY, chance.clone()).with_scram(ScramUse::All, salts);
         verifier.worker_up(Moment(0));
         Ok(Self {
             directory,
@@ -122,6 +147,35 @@ impl<'a> Desk<'a> {
             questions: 0,
             was_right: false,
         })
+    }
+
+    /// A whole exchange of SCRAM with the password. Where salt and nonce stand in what is written to the wire,
+    /// there is the length of the message.
+    fn prove(&mut self, mechanism: &str, bound: Bound<'_>, login: &[u8]) -> Result<(), String> {
+        let login = std::str::from_utf8(login).map_err(|error| error.to_string())?;
+        let mut scram = ScramClient::new(bound, None, login, NONCE);
+        let first = Base64::encode_string(scram.first().as_bytes());
+        self.event(Event::Bytes(format!("AUTH {mechanism} {first}\r\n").as_bytes()))?;
+        let salted = self.challenge()?;
+        let last = scram.last(&salted, self.password).ok_or("the server's message is not read")?;
+        let last = Base64::encode_string(last.as_bytes());
+        self.event(Event::Bytes(format!("{last}\r\n").as_bytes()))?;
+        if self.was_right && self.wire.ends_with(b"=\r\n") {
+            let signature = self.challenge()?;
+            promise(scram.trusts(&signature), "the server knows no keys of a right password")?;
+            self.event(Event::Bytes(b"\r\n"))?;
+        }
+        Ok(())
+    }
+
+    /// The last challenge, which is taken out of what is compared.
+    fn challenge(&mut self) -> Result<String, String> {
+        let text = std::str::from_utf8(&self.wire).map_err(|error| error.to_string())?;
+        let (before, last) = text.rsplit_once("334 ").ok_or("no challenge comes")?;
+        let octets = Base64::decode_vec(last.trim_end()).map_err(|error| error.to_string())?;
+        let wire = format!("{before}334 with {} octets\r\n", octets.len());
+        self.wire = wire.into_bytes();
+        String::from_utf8(octets).map_err(|error| error.to_string())
     }
 
     fn event(&mut self, event: Event<'_>) -> Result<(), String> {
@@ -140,6 +194,17 @@ impl<'a> Desk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// No proof but that of a right password opens anything.
+    fn judge_proof(&mut self, verdict: LoginVerdict) -> Result<(), String> {
+        let right = match verdict {
+            LoginVerdict::Accepted(_, ProvenBy::AppPassword(_)) => APP_PASSWORD,
+            LoginVerdict::Accepted(_, ProvenBy::MainPassword) | LoginVerdict::Disabled(_) => RIGHT,
+            LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => return Ok(()),
+        };
+        self.was_right = true;
+        promise(*prepare_octets(self.password) == right, "the proof of a wrong password opens an account")
     }
 
     /// Nothing but a right password, or the application password however it is typed, opens anything.
@@ -200,10 +265,15 @@ impl<'a> Desk<'a> {
         let decided = self.verifier.due(self.now.moment);
         promise(decided.len() == 1, "a login has no verdict, or two")?;
         for one in decided {
-            self.judge(one.verdict)?;
             let answer = match one.signature {
-                None => Answer::Login(one.verdict),
-                Some(signature) => Answer::Proof(one.verdict, signature),
+                None => {
+                    self.judge(one.verdict)?;
+                    Answer::Login(one.verdict)
+                }
+                Some(signature) => {
+                    self.judge_proof(one.verdict)?;
+                    Answer::Proof(one.verdict, signature)
+                }
             };
             self.event(Event::Answered(one.ticket, answer))?;
         }
@@ -231,7 +301,7 @@ pub fn tls() -> TlsFacts {
     TlsFacts {
         version: "TLSv1.3",
         cipher: "TLS13_AES_128_GCM_SHA256".into(),
-        bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+        bindings: ChannelBindings { exporter: Some(EXPORTER), end_point: None },
     }
 }
 
@@ -263,16 +333,31 @@ pub fn directory() -> Result<Directory, String> {
         }))
     };
     let alias = Alias { address: address("sales@example.org")?, members: vec![address("me@example.org")?] };
-    let changes = [
-        domain("example.org", None)?,
-        domain("catch.example", Some(AccountId(1)))?,
+    let accounts = [
         account(1, "me@example.org", AccountState::Active, true)?,
         account(2, "off@example.org", AccountState::Disabled, true)?,
         account(3, "new@example.org", AccountState::Active, false)?,
         only_app_passwords(account(4, APP_LOGIN, AccountState::Active, true)?)?,
-        Change::PutAlias(alias),
     ];
-    Ok(Directory::load(changes, 5))
+    let keys: Vec<Change> = accounts.iter().filter_map(keys_of).collect();
+    let changes =
+        [domain("example.org", None)?, domain("catch.example", Some(AccountId(1)))?, Change::PutAlias(alias)];
+    Ok(Directory::load(changes.into_iter().chain(accounts).chain(keys), 5))
+}
+
+/// The SCRAM keys of an account: of its main password, and of its application password.
+fn keys_of(change: &Change) -> Option<Change> {
+    let Change::PutAccount(account) = change else { return None };
+    let address = account.addresses.first()?;
+    let salt = Salts::with_iterations(&KEY, ROUNDS).of_address(address);
+    let entry = |made_of, password| ScramEntry {
+        login: address.key(),
+        made_of,
+        keys: derive_salted(password, &salt),
+    };
+    let main = account.password.as_ref().map(|hash| entry(MadeOf::MainPassword(hash.clone()), RIGHT));
+    let app = entry(MadeOf::AppPassword(CredentialId(1)), APP_PASSWORD);
+    Some(Change::PutScram(account.id, ScramRecord { entries: main.into_iter().chain([app]).collect() }))
 }
 
 /// The account, opened by [`APP_PASSWORD`] alone.

@@ -1,7 +1,6 @@
 //! The arithmetic of SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677).
 
 use super::prepare::prepare_octets;
-use crate::limits::SCRAM_KEYS_TRIED;
 use crate::types::scram::SHA256_OCTETS;
 use crate::types::{ScramKeys, ScramSalt};
 use aws_lc_rs::{digest, hmac, pbkdf2};
@@ -62,18 +61,19 @@ pub fn is_proved(keys: &ScramKeys, auth_message: &[u8], proof: &ClientProof) -> 
     hash(client.as_slice()).ct_eq(&keys.stored)
 }
 
-/// Tries a proof against keys, always [`SCRAM_KEYS_TRIED`] times and never stopping early, so that time does not
-/// tell how many there are: `decoy` stands in for those that are missing. Gives whose keys it was made with, and
-/// what to sign the answer with.
+/// Tries a proof against keys, so many `times` and never stopping early, so that time does not tell how many
+/// there are: `decoy` stands in for those that are missing. Gives whose keys it was made with, and what to sign
+/// the answer with.
 pub fn try_proof<'k, T: Copy>(
     keys: impl Iterator<Item = (T, &'k ScramKeys)>,
     decoy: &'k ScramKeys,
     auth_message: &[u8],
     proof: &ClientProof,
+    times: usize,
 ) -> (Option<T>, ServerSignature) {
     let padded = keys.map(|(whose, keys)| (Some(whose), keys)).chain(std::iter::repeat((None, decoy)));
     let mut found = (None, decoy);
-    for (whose, keys) in padded.take(SCRAM_KEYS_TRIED) {
+    for (whose, keys) in padded.take(times) {
         if bool::from(is_proved(keys, auth_message, proof)) {
             found = (whose, keys);
         }
@@ -162,7 +162,7 @@ mod tests {
         let decoy = derive(b"decoy", &salt(), 8);
         let tried = |password: &[u8]| {
             let proof = prove(password, &salt(), 8, AUTH_MESSAGE);
-            try_proof([(1, &one), (2, &other)].into_iter(), &decoy, AUTH_MESSAGE, &proof)
+            try_proof([(1, &one), (2, &other)].into_iter(), &decoy, AUTH_MESSAGE, &proof, 4)
         };
         assert_eq!(tried(b"one"), (Some(1), sign(&one, AUTH_MESSAGE)));
         assert_eq!(tried(b"other"), (Some(2), sign(&other, AUTH_MESSAGE)));

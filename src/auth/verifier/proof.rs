@@ -10,6 +10,7 @@ use crate::contract::Ticket;
 use crate::directory::credential::MainPassword;
 use crate::directory::scram::{MadeOf, ScramEntry};
 use crate::directory::{Account, Directory};
+use crate::limits::SCRAM_KEYS_TRIED;
 use crate::types::{Moment, Now, ScramKeys, ScramUse, SessionId};
 use std::net::IpAddr;
 
@@ -88,7 +89,8 @@ impl Verifier {
         });
         let decoy = self.decoy_keys(&proof.login);
         let keys = entries.iter().map(|entry| (proven_by(&entry.made_of), &entry.keys));
-        let (by, signature) = try_proof(keys, &decoy, &proof.auth_message, &proof.proof);
+        let (by, signature) =
+            try_proof(keys, &decoy, &proof.auth_message, &proof.proof, self.tries(entries.len()));
         let is_other =
             proof.authorize_as.as_ref().is_some_and(|other| !is_same_identity(&proof.login, other));
         let flaw = proof.flaw.or(is_other.then_some(Refusal::OtherIdentity));
@@ -99,6 +101,18 @@ impl Verifier {
             (found, None) => verdict(found, account, by, has_main),
         };
         Judged { verdict, signature, by: if flaw.is_none() { by } else { None } }
+    }
+
+    /// How many keys a proof is tried against: always as many, whatever there is.
+    #[cfg(not(test))]
+    fn tries(&self, _real: usize) -> usize {
+        SCRAM_KEYS_TRIED
+    }
+
+    /// The same, but for the fault that the tests of timing plant.
+    #[cfg(test)]
+    fn tries(&self, real: usize) -> usize {
+        if self.tuning.skips_decoys { real } else { SCRAM_KEYS_TRIED }
     }
 
     /// The keys that open this account under this name.

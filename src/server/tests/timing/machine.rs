@@ -3,11 +3,12 @@
 
 use super::nanos;
 use super::statistics::Times;
-use super::subjects::{Claim, Class, KEY, classes, everybody, last_line};
+use super::subjects::{BINDING, Claim, Class, KEY, classes, everybody, last_line};
 use crate::auth::sasl::Mechanism;
+use crate::auth::scram::salts::Salts;
 use crate::auth::throttle::{Limits, Rules, Throttle};
 use crate::auth::verdict::LoginVerdict;
-use crate::auth::verifier::{Attempt, Decided, HashJob, JobId, Tuning, Verifier};
+use crate::auth::verifier::{Attempt, Decided, HashJob, JobId, ProofAttempt, Tuning, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::Directory;
 use crate::limits::{
@@ -16,7 +17,7 @@ use crate::limits::{
 use crate::server::clock::Clock;
 use crate::server::hash_worker::{self, Answer as WorkerAnswer, Outcome, WorkerLink};
 use crate::smtp::session::{Session, Settings};
-use crate::types::{Chance, Domain, Now, Secret, SessionId};
+use crate::types::{Chance, ChannelBindings, Domain, Now, ScramUse, Secret, SessionId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -67,7 +68,9 @@ impl Machine {
             login: GUESSES_CEILING,
         };
         tuning.set();
-        let mut verifier = Verifier::new(KEY, chance.fork());
+        // The rounds are the client's work alone, so they are as few as can be.
+        let salts = Salts::with_iterations(&KEY, 1);
+        let mut verifier = Verifier::new(KEY, chance.fork()).with_scram(ScramUse::All, salts);
         Tuning::PRODUCTION.set();
         let clock = Clock::start();
         verifier.worker_up(clock.now().moment);
@@ -83,7 +86,7 @@ impl Machine {
                 hostname: Domain::parse("mx.example.org").unwrap(),
                 message_octets_max: 1_000_000,
                 tls_available: true,
-                scram: crate::types::ScramUse::All,
+                scram: ScramUse::All,
                 idle_ms: 300_000,
             }),
             last_session: 0,
@@ -110,7 +113,7 @@ impl Machine {
             Event::TlsUp(TlsFacts {
                 version: "TLSv1.3",
                 cipher: "TLS13_AES_128_GCM_SHA256".into(),
-                bindings: Default::default(),
+                bindings: ChannelBindings { exporter: Some(BINDING), end_point: None },
             }),
         );
         seat.step(now, Event::Opened);
@@ -124,6 +127,10 @@ impl Machine {
         let now = self.clock.now();
         let last = last_line(mechanism, claim, |line| {
             seat.line(now, line);
+            if let Some((ticket, Question::Salt(login))) = &seat.asked {
+                let salt = self.verifier.salts().of(login);
+                seat.step(now, Event::Answered(*ticket, Answer::Salt(salt)));
+            }
             seat.replies.last().unwrap().clone()
         });
         (seat, format!("{last}\r\n"))
@@ -133,13 +140,19 @@ impl Machine {
     fn submit(&mut self, seat: &mut Seat, last: &str) {
         let now = self.clock.now();
         seat.step(now, Event::Bytes(last.as_bytes()));
-        let Some((ticket, Question::Login { login, password, authorize_as })) = seat.asked.take() else {
-            panic!("no login is asked about")
+        let PeerFacts { session, address: source, .. } = seat.facts;
+        let Self { verifier, throttle, directory, .. } = self;
+        let would_refuse = match seat.asked.take() {
+            Some((ticket, Question::Login { login, password, authorize_as })) => {
+                let attempt = Attempt { session, ticket, source, login, password, authorize_as };
+                verifier.submit_through(now, throttle, Some(directory), attempt)
+            }
+            Some((ticket, Question::Proof(proof))) => {
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                verifier.submit_proof_through(now, throttle, Some(directory), &attempt)
+            }
+            other => panic!("no login is asked about: {other:?}"),
         };
-        let PeerFacts { session, address, .. } = seat.facts;
-        let attempt = Attempt { session, ticket, source: address, login, password, authorize_as };
-        let would_refuse =
-            self.verifier.submit_through(now, &mut self.throttle, Some(&self.directory), attempt);
         assert_eq!(would_refuse, None);
         self.give_job();
     }
@@ -196,13 +209,18 @@ impl Machine {
             Load::Others => self.chance.below(3),
         };
         (0..others).for_each(|_| self.crowd());
+        // A proof is decided when it is submitted: nothing is waited for, and the clock sees the work alone.
+        let patience_ms = match mechanism {
+            Mechanism::Plain | Mechanism::Login => 1,
+            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => 0,
+        };
         let begin = Instant::now();
         self.submit(&mut seat, &last);
         let mut left = others + 1;
         let mut took = None;
         while left > 0 {
             // Nobody waits for the grid here, so whatever is decided is due.
-            for decided in self.turn(Duration::from_millis(if took.is_none() { 1 } else { 0 })) {
+            for decided in self.turn(Duration::from_millis(if took.is_none() { patience_ms } else { 0 })) {
                 left -= 1;
                 if decided.session == seat.facts.session {
                     seat.hear(self.clock.now(), &decided);
@@ -329,7 +347,11 @@ impl Seat {
 
     fn hear(&mut self, now: Now, decided: &Decided) {
         assert!(matches!(decided.verdict, LoginVerdict::Refused(_)), "{decided:?}");
-        self.step(now, Event::Answered(decided.ticket, Answer::Login(decided.verdict)));
+        let answer = match decided.signature {
+            None => Answer::Login(decided.verdict),
+            Some(signature) => Answer::Proof(decided.verdict, signature),
+        };
+        self.step(now, Event::Answered(decided.ticket, answer));
         assert_eq!(self.replies.last().unwrap(), "535 5.7.8 Authentication credentials invalid\r\n");
     }
 }

@@ -7,15 +7,19 @@ use super::super::address;
 use crate::auth::credential;
 use crate::auth::password::PasswordHash;
 use crate::auth::sasl::Mechanism;
+use crate::auth::scram::client::{Bound, ScramClient};
 use crate::directory::credential::{AppPasswords, MainPassword};
+use crate::directory::scram::{MadeOf, ScramEntry, ScramRecord};
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
 use crate::limits::{ARGON2_LANES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS, CREDENTIALS_PER_ACCOUNT_MAX};
-use crate::types::{AccountId, Chance, Domain, UnixTime};
+use crate::types::{AccountId, Address, Chance, Domain, ScramKeys, UnixTime};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 
 /// The server's key.
 pub(super) const KEY: [u8; 32] = [9; 32];
+/// What every connection can be bound to (`tls-exporter`).
+pub(super) const BINDING: [u8; 32] = [6; 32];
 /// Names of each class.
 const NAMES: u64 = 32;
 
@@ -23,6 +27,8 @@ const NAMES: u64 = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     Account,
+    /// It never logged in with PLAIN. All others have every SCRAM key that there can be.
+    AccountWithoutKeys,
     AccountWithAppPasswords,
     Disabled,
     MainPasswordForbidden,
@@ -35,8 +41,9 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Account,
+        Self::AccountWithoutKeys,
         Self::AccountWithAppPasswords,
         Self::Disabled,
         Self::MainPasswordForbidden,
@@ -51,6 +58,7 @@ impl Subject {
     fn name(self, number: u64) -> String {
         let (local, domain) = match self {
             Self::Account => ("acct", "example.org"),
+            Self::AccountWithoutKeys => ("keys", "example.org"),
             Self::AccountWithAppPasswords => ("apps", "example.org"),
             Self::Disabled => ("stop", "example.org"),
             Self::MainPasswordForbidden => ("only", "example.org"),
@@ -135,8 +143,39 @@ pub(super) fn last_line(mechanism: Mechanism, claim: &Claim, mut say: impl FnMut
             assert!(say(&encode(login)).starts_with("334 "));
             encode(password)
         }
-        Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => panic!("not measured yet"),
+        Mechanism::ScramSha256 => proof(mechanism, claim, Bound::No, say),
+        Mechanism::ScramSha256Plus => proof(mechanism, claim, Bound::To("tls-exporter", &BINDING), say),
     }
+}
+
+/// The last message of SCRAM, made before the clock starts.
+fn proof(
+    mechanism: Mechanism,
+    claim: &Claim,
+    bound: Bound<'_>,
+    mut say: impl FnMut(&str) -> String,
+) -> String {
+    let mut scram = ScramClient::new(bound, None, &claim.login, "fyko+d2lbbFgONRv9qkxdawL");
+    let first = Base64::encode_string(scram.first().as_bytes());
+    let reply = say(&format!("AUTH {} {first}", mechanism.name()));
+    let challenge = Base64::decode_vec(reply.strip_prefix("334 ").unwrap().trim_end()).unwrap();
+    let challenge = String::from_utf8(challenge).unwrap();
+    Base64::encode_string(scram.last(&challenge, claim.password.as_bytes()).unwrap().as_bytes())
+}
+
+/// Keys that no password has: of the main password and of every application password.
+fn keys(account: &Account, chance: &mut Chance) -> ScramRecord {
+    let main = account.password.iter().map(|hash| MadeOf::MainPassword(hash.clone()));
+    let app = account.app_passwords.list.iter().map(|one| MadeOf::AppPassword(one.id));
+    let entries = main
+        .chain(app)
+        .map(|made_of| ScramEntry {
+            login: account.addresses.first().map(Address::key).unwrap(),
+            made_of,
+            keys: ScramKeys { stored: chance.octets(), server: chance.octets() },
+        })
+        .collect();
+    ScramRecord { entries }
 }
 
 /// Everybody. Hashes cost `memory_kib` and `passes`; no password opens them.
@@ -163,7 +202,9 @@ pub(super) fn everybody(memory_kib: u32, passes: u32) -> Vec<Change> {
         };
         let allowed = MainPassword::Allowed;
         let account = match subject {
-            Subject::Account => active(hash.clone(), allowed, false, &mut chance),
+            Subject::Account | Subject::AccountWithoutKeys => {
+                active(hash.clone(), allowed, false, &mut chance)
+            }
             Subject::AccountWithAppPasswords => active(hash.clone(), allowed, true, &mut chance),
             Subject::MainPasswordForbidden => {
                 active(hash.clone(), MainPassword::Forbidden, true, &mut chance)
@@ -180,13 +221,12 @@ pub(super) fn everybody(memory_kib: u32, passes: u32) -> Vec<Change> {
         if let Some((password, state, app_passwords)) = account {
             id += 1;
             let addresses = vec![address(&subject.name(number))];
-            changes.push(Change::PutAccount(Account {
-                id: AccountId(id),
-                addresses,
-                password,
-                state,
-                app_passwords,
-            }));
+            let account = Account { id: AccountId(id), addresses, password, state, app_passwords };
+            let record = keys(&account, &mut chance);
+            changes.push(Change::PutAccount(account));
+            if subject != Subject::AccountWithoutKeys {
+                changes.push(Change::PutScram(AccountId(id), record));
+            }
         }
     }
     changes
