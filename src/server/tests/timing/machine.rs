@@ -25,6 +25,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Logins at once; proofs never wait for the worker, and so would all come at once.
+const OPEN_MAX: usize = 2_000;
+
 /// What else the worker has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
@@ -244,6 +247,7 @@ impl Machine {
         while next.peek().is_some() || !open.is_empty() {
             // Those that wait for the worker; all others wait for their tick.
             while self.verifier.waiting() <= waiting_max
+                && open.len() < OPEN_MAX
                 && let Some((index, class)) = next.next()
             {
                 let claim = class.claim(&mut self.chance);
