@@ -673,8 +673,8 @@ impl Hall {
             Kind::Throttled | Kind::QueueFull | Kind::Worker => true,
         };
         promise(is_right, || format!("{verdict:?} for {pending:?}"))?;
-        let on_grid =
-            self.now.moment.0 % REFUSAL_TICK_MS == 0 && self.now.moment.0 >= pending.asked.0 + REFUSAL_MS_MIN;
+        let on_grid = self.now.moment.0.is_multiple_of(REFUSAL_TICK_MS)
+            && self.now.moment.0 >= pending.asked.0 + REFUSAL_MS_MIN;
         let at_once = matches!(kind, Kind::Accepted | Kind::Disabled);
         promise(at_once || on_grid, || format!("{verdict:?} leaves beside the grid"))?;
         let State::Decided(foretold, since) = pending.state else {
