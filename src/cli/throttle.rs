@@ -4,7 +4,7 @@ use super::access::{Access, Intent, unexpected};
 use super::arguments::Form;
 use super::failure::Failure;
 use super::output::{json, printable, tell, write_out};
-use crate::auth::throttle::{Entrance, Explanation, Listed, Rule, Standing};
+use crate::auth::throttle::{self, Entrance, Explanation, Listed, Rule, Standing};
 use crate::control::{AuthSubject, Request, Response};
 use crate::limits::{HELD_MS, SIDE_DOOR_PER_HOST};
 use crate::mail::date::rfc3339;
@@ -21,8 +21,10 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -52,15 +54,20 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         Response::NoThrottle => no_server(),
         Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }
 
 fn no_server() -> Result<(), Failure> {
-    tell("no server runs here: the throttle begins anew with the next start, and nobody is refused");
+    tell(
+        "no server runs here, so nobody is refused now; addresses and networks with many failures are remembered \
+         for the next start: ask again when it runs",
+    );
     Ok(())
 }
 
@@ -102,8 +109,9 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
     }
     lines.extend(entrance.and_then(|entrance| entrance_line(name, entrance)));
     for failure in evidence {
-        let (at, session) = (rfc3339(failure.at), &failure.session);
-        lines.push(format!("  failed at {at}, session {session}, login {:?}", failure.login));
+        let throttle::Failure { at, session, source, login } = failure;
+        lines
+            .push(format!("  failed at {}, from {source}, session {session}, login {login:?}", rfc3339(*at)));
     }
     for place in places {
         lines.push(format!("a login succeeded in {}, last at {}", place.net, rfc3339(place.last)));

@@ -155,7 +155,7 @@ impl Loop {
             self.no_descriptor_told = Some(now);
             let line = Line::new("no-descriptor").field("connections", self.connections.len());
             let why = "the limit on open files is reached; who comes now is sent away with 421";
-            log::error!("{}", line.text("reason", why).finish());
+            self.recorder.operation(self.now, log::Level::Error, line.text("reason", why));
         }
     }
 
@@ -327,7 +327,7 @@ impl Loop {
         if let Err(error) = self.registry().register(stream, Self::token(key), interest) {
             self.side_door.leave(facts.session);
             let line = Line::new("not-registered").field("session", facts.session);
-            log::error!("{}", line.text("reason", &error.to_string()).finish());
+            self.recorder.trouble(self.now, log::Level::Error, line.text("reason", &error.to_string()));
             return;
         }
         self.connections.insert(connection);

@@ -9,9 +9,10 @@ use super::timers::Deadline;
 use super::turn::Loop;
 use crate::auth::report::{self, names};
 use crate::auth::verdict::LoginVerdict;
-use crate::auth::verifier::{Attempt, Decided};
+use crate::auth::verifier::{Attempt, Decided, ProofAttempt};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
 use crate::limits::{HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
+use crate::smtp::outcome::MessageRefusal;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
 use crate::telemetry::probing::mail_offence;
@@ -62,6 +63,11 @@ impl Loop {
         if let Note::TurnedAway { rule, enforced: true } = &note {
             self.ledger.turned_away(now, peer.address, rule.name());
         }
+        if let Note::MessageRefused { reason, .. } = &note
+            && *reason == MessageRefusal::DiskFull.name()
+        {
+            self.tell_disk_full();
+        }
         let app_password = self.name_of_app_password(&note);
         self.recorder.note(now, &Noted { peer, note, app_password });
     }
@@ -70,6 +76,25 @@ impl Loop {
         let key = self.by_session.get(&session);
         if let Some(connection) = key.and_then(|key| self.connections.get_mut(*key)) {
             connection.fruitful = true;
+        }
+    }
+
+    /// A message found no room on the disk. What each of them costs is the peers' budget; that it is so is the
+    /// administrator's line.
+    fn tell_disk_full(&mut self) {
+        let free = self.room().free_octets;
+        if let Some((level, line)) = self.disk.refused(self.now.moment, free) {
+            self.recorder.operation(self.now, level, line);
+        }
+    }
+
+    /// Says once that there is room again.
+    pub(super) fn look_at_disk(&mut self) {
+        let room = self.room();
+        let most = self.config.message_octets_max;
+        let needed = room.reserve_octets.saturating_add(most);
+        if let Some((level, line)) = self.disk.look(self.now.moment, room.free_octets, needed) {
+            self.recorder.operation(self.now, level, line);
         }
     }
 
@@ -189,6 +214,13 @@ impl Loop {
                 self.tell_would_refuse(facts, would_refuse);
                 self.give_worker_its_job();
             }
+            Deed::Proof(ticket, proof) => {
+                let attempt = ProofAttempt { session: facts.session, ticket, source: facts.address, proof };
+                let Self { verifier, throttle, directory, .. } = self;
+                let would_refuse =
+                    verifier.submit_proof_through(self.now, throttle, Some(directory), &attempt);
+                self.tell_would_refuse(facts, would_refuse);
+            }
         }
         self.send_all(requests);
     }
@@ -229,13 +261,14 @@ impl Loop {
         for deed in deeds {
             match deed {
                 Deed::Note(note) => self.note(facts, note),
-                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
+                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } | Deed::Proof(..) => {}
             }
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
-            log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
+            let line = Line::new("apology-failed").field("session", facts.session);
+            self.recorder.trouble(self.now, log::Level::Error, line);
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
@@ -274,6 +307,12 @@ impl Loop {
                 FromStore::Reported(Ok(())) => {}
                 FromStore::Reported(Err(error)) => {
                     let line = Line::new("report-not-kept").text("reason", &error.to_string());
+                    self.recorder.operation(self.now, log::Level::Warn, line);
+                }
+                FromStore::ThrottleKept(Ok(())) => {}
+                FromStore::ThrottleKept(Err(error)) => {
+                    self.throttle.save_again();
+                    let line = Line::new("throttle-not-kept").text("reason", &error.to_string());
                     self.recorder.operation(self.now, log::Level::Warn, line);
                 }
                 FromStore::Remembered(Ok(())) => {}
@@ -323,7 +362,11 @@ impl Loop {
     }
 
     pub(super) fn bring_verdict(&mut self, decided: &Decided) {
-        self.tell(decided.session, decided.ticket, Answer::Login(decided.verdict));
+        let answer = match decided.signature {
+            None => Answer::Login(decided.verdict),
+            Some(signature) => Answer::Proof(decided.verdict, signature),
+        };
+        self.tell(decided.session, decided.ticket, answer);
     }
 
     fn tell(&mut self, session: SessionId, ticket: Ticket, answer: Answer) {

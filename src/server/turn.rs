@@ -10,16 +10,18 @@ use super::bodies::Bodies;
 use super::channel::{Channel, ToParent, ToServer};
 use super::clock::Clock;
 use super::connection::Connection;
-use super::control_server::{ControlServer, Office};
+use super::control_server::{ControlServer, Gauges, Office};
 use super::desk::{Deed, Desk, Room};
 use super::entrance::{self, TurnedAway};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
-use super::logins::load_places;
+use super::logins::{load_places, take_up_offenders};
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
+use super::tls::Tls;
 use crate::auth::report::Ledger;
+use crate::auth::scram::salts::Salts;
 use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
@@ -30,11 +32,12 @@ use crate::policy::side_door::SideDoor;
 use crate::policy::tarpit::Tarpit;
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
+use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
+use crate::telemetry::turns::Turns;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
-use rustls::ServerConfig;
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -63,7 +66,7 @@ pub struct Parts {
     /// The configuration.
     pub config: Config,
     /// How handshakes are made, if there is a certificate.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<Tls>>,
     /// One listening socket for each listener of the configuration.
     pub sockets: Vec<OwnedFd>,
     /// The store thread.
@@ -107,7 +110,7 @@ pub struct Loop {
     pub(super) now: Now,
     pub(super) config: Config,
     pub(super) settings: Arc<Settings>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) chance: Chance,
     pub(super) doors: Vec<Door>,
     pub(super) spare: Spare,
@@ -129,6 +132,8 @@ pub struct Loop {
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
+    pub(super) disk: DiskWatch,
+    turns: Turns,
     pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
@@ -149,13 +154,15 @@ impl Loop {
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
-        let control = ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key)?;
+        let control =
+            ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key, config.scram)?;
         let doors = open_doors(sockets, &config, registry)?;
         let now = clock.now();
         let settings = Settings {
             hostname: config.hostname.clone(),
             message_octets_max: config.message_octets_max,
             tls_available: tls.is_some(),
+            scram: config.scram,
             idle_ms: config.idle_ms,
         };
         let ceilings = Ceilings {
@@ -167,6 +174,7 @@ impl Loop {
         let last_session = now.unix.0.wrapping_shl(20);
         let mut throttle = Throttle::new(config.throttle.rules(), chance.octets());
         load_places(&mut throttle, &opened.directory);
+        take_up_offenders(&mut throttle, now, opened.throttle.as_ref());
         channel.send(&ToParent::Ready)?;
         Ok(Self {
             poll,
@@ -195,9 +203,12 @@ impl Loop {
             store: StoreLink::new(thread),
             store_is_down: false,
             throttle,
-            verifier: Verifier::new(opened.server_key, chance.fork()),
+            verifier: Verifier::new(opened.server_key, chance.fork())
+                .with_scram(config.scram, Salts::new(&opened.server_key)),
             worker: None,
             recorder: Recorder::new(),
+            disk: DiskWatch::default(),
+            turns: Turns::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
@@ -216,11 +227,13 @@ impl Loop {
         self.hear_parent();
         let ending = loop {
             let patience = self.patience();
+            self.turns.finish(self.clock.elapsed(), self.clock.processor());
             match self.poll.poll(&mut events, patience) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            self.turns.begin(self.clock.elapsed());
             self.now = self.clock.now();
             for event in &events {
                 self.signalled(event);
@@ -230,7 +243,7 @@ impl Loop {
             self.fire_timers();
             self.accept_some();
             self.work_some();
-            self.save_report();
+            self.save_records();
             self.store.pump();
             self.beat();
             self.admit_administrators();
@@ -243,6 +256,10 @@ impl Loop {
             Ending::Clean => {
                 if let Some(save) = self.ledger.save_now() {
                     self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
+                }
+                self.verifier.settle(self.now, &mut self.throttle);
+                if let Some(snapshot) = self.throttle.save_now(self.now) {
+                    self.store.send(self.now.moment, ToStore::Throttle(Box::new(snapshot)));
                 }
                 if !self.store.close(Duration::from_millis(STORE_MS_MAX)) {
                     log::warn!("{}", Line::new("store-not-closed").finish());
@@ -269,6 +286,7 @@ impl Loop {
             self.verifier.next_deadline(),
             self.recorder.next_deadline(),
             self.ledger.next_deadline().filter(|_| !self.store_is_down),
+            self.throttle.next_save().filter(|_| !self.store_is_down),
             doors,
             leaving,
         ];
@@ -290,19 +308,9 @@ impl Loop {
                 }
             }
             WORKER => self.hear_worker(),
-            CONTROL => {
-                let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-                control.accept(
-                    poll.registry(),
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
-            }
+            CONTROL => self.at_the_office(|control, registry, office| control.accept(registry, office)),
             token if self.control.has_token(token) => {
-                let Self { control, directory, ledger, store, throttle, now, .. } = self;
-                control.signalled(
-                    event,
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
+                self.with_control(|control, office| control.signalled(event, office));
             }
             token if token < CONNECTIONS => {
                 if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
@@ -319,13 +327,17 @@ impl Loop {
         }
     }
 
-    /// Hands the store what the report has counted, at most once a minute.
-    fn save_report(&mut self) {
+    /// Hands the store what the report has counted and whom the throttle must not forget, each no more often than
+    /// its limit says.
+    fn save_records(&mut self) {
         if self.store_is_down {
             return;
         }
         if let Some(save) = self.ledger.save(self.now.moment) {
             self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
+        }
+        if let Some(snapshot) = self.throttle.save(self.now) {
+            self.store.send(self.now.moment, ToStore::Throttle(Box::new(snapshot)));
         }
     }
 
@@ -338,6 +350,7 @@ impl Loop {
         if self.channel.send(&ToParent::Alive).is_err() {
             self.leave_cleanly();
         }
+        self.look_at_disk();
         self.recorder.due(self.now);
         self.control.drop_silent(now);
         self.send_silent_away();
@@ -348,19 +361,28 @@ impl Loop {
 
     // ---- Control ----
 
-    /// Lets the administrator's socket take an answer of the store.
+    /// Lets the administrator's socket do something.
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
-        let Self { control, directory, ledger, store, throttle, now, .. } = self;
-        act(control, &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now });
+        self.at_the_office(|control, _, office| act(control, office));
     }
 
     /// Takes commands that wait for a place, if one became free in this turn.
     fn admit_administrators(&mut self) {
-        let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-        control.accept_late(
-            poll.registry(),
-            &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-        );
+        self.at_the_office(|control, registry, office| control.accept_late(registry, office));
+    }
+
+    fn at_the_office(&mut self, act: impl FnOnce(&mut ControlServer, &Registry, &mut Office<'_>)) {
+        let Self { control, poll, directory, ledger, store, throttle, now, recorder, turns, .. } = self;
+        let gauges = Gauges {
+            recorder,
+            turns,
+            connections: self.connections.len(),
+            connections_max: self.config.connections_max,
+            store_is_down: self.store_is_down,
+            reserve_octets: self.config.disk_reserve_octets,
+        };
+        let mut office = Office { now: now.moment, directory, ledger, store, throttle, clocks: *now, gauges };
+        act(control, poll.registry(), &mut office);
     }
 
     // ---- Leaving ----
@@ -434,11 +456,12 @@ impl Loop {
 pub(super) fn desk<'a>(
     now: Now,
     directory: &'a Directory,
-    tls: Option<&'a Arc<ServerConfig>>,
+    tls: Option<&'a Tls>,
+    salts: &'a Salts,
     room: Room,
     bodies: &Bodies,
 ) -> Desk<'a> {
-    Desk { now, directory, room, tls, spools_are_behind: bodies.are_behind() }
+    Desk { now, directory, room, tls, salts, spools_are_behind: bodies.are_behind() }
 }
 
 impl Loop {
@@ -460,7 +483,8 @@ impl Loop {
     ) {
         let room = self.room();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let desk = desk(self.now, &self.directory, self.tls.as_ref(), room, &self.bodies);
+        let desk =
+            desk(self.now, &self.directory, self.tls.as_deref(), self.verifier.salts(), room, &self.bodies);
         let mut deeds = Vec::new();
         let scratch = &mut self.scratch;
         let work = std::panic::AssertUnwindSafe(|| {

@@ -12,6 +12,7 @@
 //! an address the longest decides, and of two equal ones the deny-list.
 
 mod because;
+mod evidence;
 mod explain;
 mod keyed;
 mod level;
@@ -24,8 +25,9 @@ mod table;
 mod visits;
 
 pub use because::{Because, Rule};
+pub use evidence::Failure;
 pub use explain::{Entrance, Explanation, KnownPlace, Standing, Subject};
-pub use login_book::{Failure, LoginOutcome, QueueClass, Reservation, Try};
+pub use login_book::{LoginOutcome, QueueClass, Reservation, Try};
 pub use mail_book::{MailOffence, Pace};
 pub use places::Seen;
 pub use rules::{Limits, Listed, Mode, Rules};
@@ -36,6 +38,7 @@ use crate::types::{Chance, Now, Prefix, UnixTime};
 use keyed::Key;
 use login_book::{LoginBook, Opinion, Spot};
 use mail_book::MailBook;
+use snapshot::{Saving, Unsaved};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use visits::Visits;
 
@@ -45,6 +48,7 @@ pub struct Throttle {
     rules: Rules,
     logins: LoginBook,
     mail: MailBook,
+    saving: Saving,
     visits: Visits,
 }
 
@@ -85,7 +89,8 @@ impl Throttle {
     pub fn new(rules: Rules, seed: [u8; 32]) -> Self {
         let mut chance = Chance::from_seed(seed);
         let logins = LoginBook::new(rules.limits, &mut chance);
-        Self { rules, logins, mail: MailBook::new(Key::new(&mut chance)), visits: Visits::default() }
+        let mail = MailBook::new(Key::new(&mut chance));
+        Self { rules, logins, mail, saving: Saving::new(), visits: Visits::default() }
     }
 
     fn enforces(&self) -> bool {
@@ -158,6 +163,10 @@ impl Throttle {
             LoginOutcome::Refused | LoginOutcome::GaveUp => (true, false),
         };
         self.logins.settle(now, &reservation, failed);
+        if failed {
+            let unsaved = self.unsaved_of(now, reservation.spot);
+            self.saving.mark(unsaved);
+        }
         succeeded.then(|| self.logins.succeeded(now, reservation.login(), reservation.spot.net))
     }
 
@@ -221,7 +230,9 @@ impl Throttle {
 
     /// Clears what both books hold against a source: its host, its network and its IPv6 /48.
     pub fn forgive(&mut self, source: IpAddr) {
-        self.logins.forgive(Spot::of(source));
+        if self.logins.forgive(Spot::of(source)) {
+            self.saving.mark(Unsaved::Verdict);
+        }
         self.mail.forgive(Prefix::host(source));
         self.visits.forgive(Prefix::host(source));
     }

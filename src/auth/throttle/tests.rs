@@ -96,6 +96,20 @@ fn the_same_wrong_password_again_does_not_escalate_and_guessing_does() {
 }
 
 #[test]
+fn successes_in_between_do_not_make_an_old_password_a_guess_again() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    // A telephone with the old password beside a laptop with the right one.
+    for n in 0..1_000 {
+        let login = "me@example.org";
+        assert!(guess(&mut t, now(n), source, login, "the old one"));
+        assert!(attempt(&mut t, now(n), source, login, "right", LoginOutcome::Accepted(AccountId(1))));
+    }
+    let told = t.explain(now(1_000), &Subject::Source(source));
+    assert!(told.standings[0].level < 10, "{told:?}");
+}
+
+#[test]
 fn one_success_does_not_wipe_a_record() {
     let mut t = throttle();
     let source = ip("192.0.2.1");
@@ -132,32 +146,6 @@ fn an_attack_on_one_login_from_everywhere_leaves_its_owner_in() {
     // The chances are used up for the moment, and come back one by one.
     assert!(!guess(&mut t, now(1), hotel, login, "right"));
     assert!(guess(&mut t, now(8), hotel, login, "right"));
-}
-
-#[test]
-fn a_spray_of_a_million_sources_grows_nothing_and_washes_nobody_out() {
-    let mut t = throttle();
-    let (bad, home) = (ip("192.0.2.1"), ip("198.51.100.7"));
-    assert!(attempt(&mut t, now(0), home, "me@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
-    exhaust(&mut t, now(0), bad);
-    let mut checked = 0_u32;
-    for n in 0..1_000_000_u32 {
-        let [_, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
-        let login = format!("user{}@example.org", n.rem_euclid(5_000));
-        let passed = guess(&mut t, now(u64::from(n / 1_000)), IpAddr::from([10, b, c, d]), &login, "summer");
-        checked = checked.saturating_add(u32::from(passed));
-    }
-    assert!(checked > 900_000, "only {checked} of the spray were counted at all");
-    assert!(is_refused(&mut t, now(1_000), bad), "the heavy offender is still known");
-    // Each from a network of its own: in one /24 they would rightly share its limit.
-    let refused = (0..20_000_u32).filter(|n| {
-        let [_, _, c, d] = n.to_be_bytes();
-        !guess(&mut t, now(1_000), IpAddr::from([172, c, d, 1]), &format!("fresh{n}@example.org"), "x")
-    });
-    let refused = refused.count();
-    assert!(refused < 20, "{refused} of 20,000 fresh sources are refused");
-    let verdict = ask(&mut t, now(1_000), home, "me@example.org", "right");
-    assert!(matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, .. }));
 }
 
 #[test]
@@ -306,6 +294,42 @@ fn forgiving_an_address_forgives_the_known_places_in_its_network() {
     assert!(delay(&mut t) > 0);
     t.forgive(source);
     assert_eq!(delay(&mut t), 0);
+}
+
+#[test]
+fn what_must_be_kept_is_given_at_once_and_then_seldom() {
+    let mut t = throttle();
+    let refused = |t: &mut Throttle, seconds, number: u8| {
+        for n in 0..GUESSES_PER_HOST_DEFAULT {
+            guess(t, now(seconds), IpAddr::from([192, 0, number, 1]), "a@example.org", &n.to_string());
+        }
+    };
+    assert!(guess(&mut t, now(0), ip("192.0.2.1"), "a@example.org", "x"));
+    assert_eq!(t.next_save(), None, "one failure is forgotten by a restart");
+    refused(&mut t, 0, 3);
+    assert!(t.save(now(0)).is_some());
+    assert_eq!(t.next_save(), None, "nothing changed since");
+    refused(&mut t, 1, 4);
+    let soon = THROTTLE_SAVE_SOON_MS / 1_000;
+    assert!(t.save(now(soon - 1)).is_none() && t.save(now(soon)).is_some());
+    for n in 0..GUESSES_PER_HOST_DEFAULT / 2 {
+        guess(&mut t, now(soon), ip("192.0.5.1"), "a@example.org", &n.to_string());
+    }
+    let late = soon + THROTTLE_SAVE_MS / 1_000;
+    assert!(t.save(now(late - 1)).is_none() && t.save(now(late)).is_some());
+    t.forgive(ip("192.0.3.1"));
+    assert!(t.save_now(now(late)).is_some(), "who was forgiven stays so");
+}
+
+#[test]
+fn a_record_in_another_form_changes_nothing() {
+    let mut t = throttle();
+    exhaust(&mut t, now(0), ip("192.0.2.1"));
+    let mut json = serde_json::to_value(t.snapshot(now(0))).unwrap();
+    json["version"] = 2.into();
+    let mut again = throttle();
+    assert!(!again.restore(now(0), &serde_json::from_value(json).unwrap()));
+    assert!(!is_refused(&mut again, now(0), ip("192.0.2.1")));
 }
 
 #[test]

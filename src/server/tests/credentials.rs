@@ -80,7 +80,8 @@ fn history(world: &World) -> LoginHistory {
         | Change::PutAccount(_)
         | Change::RemoveAccount(_)
         | Change::PutAlias(_)
-        | Change::RemoveAlias(_) => None,
+        | Change::RemoveAlias(_)
+        | Change::PutScram(..) => None,
     };
     changes.iter().find_map(of_logins).unwrap_or_default()
 }
