@@ -51,11 +51,8 @@ impl Conn {
         if desk.has(PlantedBug::DropsReply) && says > 0 && (4..8).contains(&self.says) {
             actions.retain(|action| !matches!(action, Action::Say(_)));
         }
-        if desk.has(PlantedBug::ClosesBeforeReply)
-            && let Some(place) = actions.iter().position(|action| matches!(action, Action::Close(_)))
-        {
-            let close = actions.remove(place);
-            actions.insert(0, close);
+        if desk.has(PlantedBug::ClosesBeforeReply) {
+            actions.sort_by_key(|action| !matches!(action, Action::Close(_)));
         }
         if desk.has(PlantedBug::SwapsReplies) && says > 1 {
             let places: Vec<usize> = actions
