@@ -7,7 +7,7 @@ use crate::auth::report::{Day, DayNumber};
 use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
 use crate::telemetry::turns::Summary;
-use crate::types::{Address, Uid, UnixTime};
+use crate::types::{Address, AddressKey, ScramSalt, ScramUse, Uid, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -21,6 +21,8 @@ pub enum Request {
     Change(plan::Request),
     /// The whole directory, password hashes replaced by `*`.
     Directory,
+    /// The salts of the addresses of the account that has this address, for making SCRAM keys.
+    ScramSalts(Address),
     /// The first day of the report of logins from this one on.
     AuthReport(DayNumber),
     /// Messages of the account that has this address, from the uid after this one.
@@ -56,6 +58,8 @@ pub enum Response {
     },
     /// The directory as changes that make it from nothing.
     Directory(Vec<Change>),
+    /// Whose logins SCRAM is for, and the salts of the first few addresses.
+    ScramSalts(ScramUse, Vec<(AddressKey, ScramSalt)>),
     /// A day of the report, or that there is none that late.
     ReportDay(Option<Box<Day>>),
     /// A page of messages; ask again from the last uid until `more` is false.

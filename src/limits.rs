@@ -95,10 +95,41 @@ pub const CONNECTIONS_PER_HOST_DEFAULT: usize = 50;
 pub const CONNECTIONS_PER_NET_DEFAULT: usize = 200;
 /// Connections accepted from one listener in one turn.
 pub const ACCEPTS_PER_TURN: usize = 64;
-/// TLS handshake flights processed in one turn.
-pub const HANDSHAKES_PER_TURN: usize = 8;
+/// Connections of one listener refused in one turn: deliveries get their turn between so many and the next.
+pub const REFUSALS_PER_TURN: usize = 16;
+/// Refused connections kept waiting before they are closed.
+pub const HELD_MAX: usize = 1_024;
+/// How long a refused connection waits: 200 that come back at once connect 50 times a second.
+pub const HELD_MS: u64 = 4_000;
+/// Refused connections a second that may end the wait of older ones; above that the newest are closed at once.
+pub const HELD_DISPLACED_PER_SECOND_MAX: usize = 256;
+/// Octets of unread input, as the kernel is told, for a connection that waits: room for what a TLS client says
+/// first, and no more. The kernel doubles it for its own needs.
+pub const HELD_RECEIVE_OCTETS: usize = 8 * 1024;
+/// The same, when the connection is let in after all.
+pub const LET_IN_RECEIVE_OCTETS: usize = 128 * 1024;
+/// Connections of one host that ended and brought nothing, in [`VISITS_REMEMBERED_MS`], from which on its next
+/// ones wait before they are let in.
+pub const FRUITLESS_VISITS_MAX: u32 = 10;
+/// The time for which they are remembered; at most twice that.
+pub const VISITS_REMEMBERED_MS: u64 = 10_000;
+/// Hosts whose visits are counted in that time.
+pub const VISITORS_MAX: usize = 4_096;
+/// Connections of one host that are let in at a time while it is refused for wrong passwords, after their
+/// wait, because they may have an application password.
+pub const SIDE_DOOR_PER_HOST: usize = 2;
+/// Connections of that kind from everywhere.
+pub const SIDE_DOOR_MAX: usize = 64;
+/// Time they have to log in.
+pub const SIDE_DOOR_MS: u64 = 20_000;
+/// Time they have before their place may go to another.
+pub const SIDE_DOOR_SAFE_MS: u64 = 5_000;
+const _: () = assert!(SIDE_DOOR_SAFE_MS < SIDE_DOOR_MS && SIDE_DOOR_PER_HOST < SIDE_DOOR_MAX);
+/// TLS handshake flights processed in one turn. One takes about a millisecond and a delivery five turns, so this
+/// is what a crowd at the TLS listeners adds to a delivery; who must wait for another turn loses next to nothing.
+pub const HANDSHAKES_PER_TURN: usize = 2;
 /// TLS handshake flights processed in one turn for one address or /64 while others wait.
-pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 2;
+pub const HANDSHAKES_PER_HOST_AND_TURN: usize = 1;
 /// Listeners that may be configured: their descriptors travel in one message.
 pub const LISTENERS_MAX: usize = CHANNEL_DESCRIPTORS_MAX;
 /// Connections waiting in the kernel for accept.
@@ -210,27 +241,32 @@ pub const HASH_KNOWN_IN_A_ROW_MAX: usize = 3;
 pub const HASH_QUEUE_PER_PREFIX_MAX: usize = 4;
 /// Time after which a hash that was not answered is given up and the worker is replaced.
 pub const HASH_MS_MAX: u64 = 10_000;
-/// Octets of one job on the hash worker's socket: a head of 24, then password, salt and tag.
+/// Octets of one job on the hash worker's socket: a head of 25, then password, salt and tag.
 pub const HASH_JOB_OCTETS_MAX: usize =
-    24 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
+    25 + PASSWORD_OCTETS_MAX + ARGON2_SALT_OCTETS_MAX + ARGON2_TAG_OCTETS_MAX;
 /// Idle time after which the hash worker gives its memory back.
 pub const HASH_MEMORY_IDLE_MS: u64 = 3_000;
 /// How much the hash worker yields to others (the `nice` value it adds to its own).
 pub const HASH_NICE: i32 = 10;
 /// Rounds of PBKDF2-HMAC-SHA-256 for every SCRAM key of this server, real or not. A client computes them at
-/// each login, so it is no larger than what a phone bears; RFC 7677 asks for 4,096 at least.
+/// each login, so it is no larger than what a phone bears.
 pub const SCRAM_ITERATIONS: u32 = 600_000;
+/// Fewest rounds that RFC 7677 section 4 allows.
+pub const SCRAM_ITERATIONS_MIN: u32 = 4_096;
 /// Most rounds that the hash worker is asked for.
 pub const SCRAM_ITERATIONS_MAX: u32 = 2_000_000;
-const _: () = assert!(SCRAM_ITERATIONS >= 4_096 && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
+const _: () = assert!(SCRAM_ITERATIONS >= SCRAM_ITERATIONS_MIN && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);
 /// Octets of a SCRAM salt.
 pub const SCRAM_SALT_OCTETS: usize = 16;
+/// Octets of a client's message with its base64 undone; a longer one is malformed. Proofs are hashed by the
+/// loop, [`SCRAM_KEYS_TRIED`] times each, so they stay short.
+pub const SCRAM_MESSAGE_OCTETS_MAX: usize = 2_048;
 /// Octets of a client's nonce; a longer one is malformed.
 pub const SCRAM_NONCE_OCTETS_MAX: usize = 256;
 /// Octets of chance in the server's part of a nonce.
 pub const SCRAM_NONCE_CHANCE_OCTETS: usize = 24;
 /// Stored keys that a proof is tried against, always exactly so many: real ones first, decoys for the rest.
-pub const SCRAM_KEYS_TRIED: usize = 16;
+pub const SCRAM_KEYS_TRIED: usize = CREDENTIALS_PER_ACCOUNT_MAX + 1;
 /// SCRAM keys of one account, all its addresses and credentials together; the oldest go.
 pub const SCRAM_KEYS_PER_ACCOUNT_MAX: usize = 64;
 /// Accounts whose SCRAM keys wait to be made by the hash worker; a further one is left for its next login.
@@ -279,6 +315,10 @@ pub const REPORT_SAVE_MS: u64 = 60_000;
 
 // ---- Throttle ----
 
+/// The first moment of a process, in milliseconds: no refusal that is taken up from the last one is older.
+pub const CLOCK_ORIGIN_MS: u64 = 24 * 3_600_000;
+const _: () = assert!(CLOCK_ORIGIN_MS > THROTTLE_MS * LEVEL_PER_LIMIT_MAX);
+
 /// The time a limit of the throttle is for: a full level is empty again after so long.
 pub const THROTTLE_MS: u64 = 3_600_000;
 /// Wrong passwords an hour from one IPv4 address or IPv6 /64, by default.
@@ -319,10 +359,14 @@ pub const THROTTLE_LOGIN_SETS: usize = 256;
 pub const THROTTLE_PLACE_SETS: usize = 64;
 /// Sets for the last failures of a host, kept for explanations.
 pub const THROTTLE_EVIDENCE_SETS: usize = 64;
+/// Sets for the last failures of a login, kept for explanations.
+pub const THROTTLE_LOGIN_EVIDENCE_SETS: usize = 32;
 /// Sets for hosts in the mail book.
 pub const THROTTLE_MAIL_SETS: usize = 512;
 /// Failures of one host kept for explanations.
 pub const EVIDENCE_PER_HOST_MAX: usize = 4;
+/// Failures of one login kept for explanations.
+pub const EVIDENCE_PER_LOGIN_MAX: usize = 8;
 /// Known places of one login; the oldest goes.
 pub const PLACES_PER_LOGIN_MAX: usize = 32;
 /// Known places of all logins; the oldest goes.
@@ -331,6 +375,13 @@ pub const PLACES_MAX: usize = 8_192;
 pub const HOME_SECONDS: u64 = 30 * 24 * 3_600;
 /// Heavy offenders kept over a restart.
 pub const THROTTLE_KEPT_MAX: usize = 2_048;
+/// Largest record of them that is read: a few hundred octets for each.
+pub const THROTTLE_KEPT_OCTETS_MAX: usize = 1_024 * 1_024;
+/// That record is written no more often than this while failures are added, in milliseconds.
+pub const THROTTLE_SAVE_MS: u64 = 60_000;
+/// And no more often than this when somebody is refused who was not before, or was forgiven, in milliseconds:
+/// what is younger can be forgotten by a crash.
+pub const THROTTLE_SAVE_SOON_MS: u64 = 5_000;
 /// Longest delay of a refused login on account of its source's record.
 pub const LOGIN_DELAY_MS_MAX: u64 = 3_000;
 const _: () = assert!(LOGIN_DELAY_MS_MAX.is_multiple_of(REFUSAL_TICK_MS));
@@ -475,17 +526,57 @@ pub const LOG_LINE_OCTETS_MAX: usize = 512;
 pub const LOG_LOGIN_CHARS_MAX: usize = 64;
 /// Octets of lines waiting for standard error.
 pub const LOG_QUEUE_OCTETS_MAX: usize = 256 * 1024;
-/// Octets a minute of lines about hostile events.
-pub const LOG_HOSTILE_OCTETS_PER_MINUTE: usize = 32 * 1024;
-/// Octets a minute of lines about ordinary events, and for each class that a flood may not displace.
-pub const LOG_CLASS_OCTETS_PER_MINUTE: usize = 64 * 1024;
+/// Octets that all lines which peers can cause may have in any minute, whatever kinds they are of.
+pub const LOG_PEERS_OCTETS_PER_MINUTE_MAX: usize = 64 * 1024;
+/// Octets of lines about hostile events in any minute. As with the classes below, half of it can be spent at
+/// once, and the other half comes back evenly over a minute.
+pub const LOG_HOSTILE_OCTETS_PER_MINUTE_MAX: usize = 20 * 1024;
+/// Octets of first lines about networks not heard of before, when those above are spent, in any minute.
+pub const LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// Octets of lines about logins that succeeded in any minute.
+pub const LOG_LOGINS_OCTETS_PER_MINUTE_MAX: usize = 6 * 1024;
+/// Octets of lines about mail that was taken in any minute.
+pub const LOG_MAIL_OCTETS_PER_MINUTE_MAX: usize = 16 * 1024;
+/// Octets of lines about trouble of ours that a peer ran into, in any minute.
+pub const LOG_TROUBLE_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// The same, written by threads other than the one that decides.
+pub const LOG_DIRECT_OCTETS_PER_MINUTE_MAX: usize = 2 * 1024;
+/// Octets of what libraries have to say in any minute.
+pub const LOG_LIBRARY_OCTETS_PER_MINUTE_MAX: usize = 4 * 1024;
+/// Octets of lines about the store and about administrators' acts in any minute. No peer can spend them.
+pub const LOG_OPERATION_OCTETS_PER_MINUTE_MAX: usize = 128 * 1024;
+/// Kinds of lines that rollups tell apart; see `telemetry::kind`.
+pub const LOG_KINDS: usize = 11;
+/// Octets of a line of a rollup, with its line feed.
+pub const LOG_ROLLUP_LINE_OCTETS_MAX: usize = 96;
+/// Octets of the rollups of a minute.
+pub const LOG_ROLLUP_OCTETS_PER_MINUTE_MAX: usize =
+    LOG_KINDS * (1 + LOG_WORST_LINES_PER_MINUTE) * LOG_ROLLUP_LINE_OCTETS_MAX;
+const _: () = assert!(
+    LOG_HOSTILE_OCTETS_PER_MINUTE_MAX
+        + LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX
+        + LOG_LOGINS_OCTETS_PER_MINUTE_MAX
+        + LOG_MAIL_OCTETS_PER_MINUTE_MAX
+        + LOG_TROUBLE_OCTETS_PER_MINUTE_MAX
+        + LOG_DIRECT_OCTETS_PER_MINUTE_MAX
+        + LOG_LIBRARY_OCTETS_PER_MINUTE_MAX
+        + LOG_ROLLUP_OCTETS_PER_MINUTE_MAX
+        < LOG_PEERS_OCTETS_PER_MINUTE_MAX
+);
+/// Networks (IPv4 /24, IPv6 /56) that a generation of those already heard of holds; there are two generations.
+pub const LOG_SEEN_NETWORKS_PER_GENERATION: usize = 2_048;
 /// Octets of one quoted value in a log line, escapes included.
 pub const LOG_TEXT_OCTETS_MAX: usize = 224;
+/// Characters of the name a library gives itself in a log line.
+pub const LOG_TARGET_CHARS_MAX: usize = 64;
+/// Time without a refusal for want of space, and between two lines about it, before the log says that there is
+/// room again.
+pub const LOG_DISK_CALM_MS: u64 = 60_000;
 /// The time a log budget is for.
 pub const LOG_MINUTE_MS: u64 = 60_000;
 /// Sources of suppressed lines that are told apart.
 pub const LOG_WORST_ADDRESSES: usize = 64;
-/// Sources of suppressed lines that are named when a minute is over.
+/// Sources of suppressed lines of a kind that are named when a minute is over.
 pub const LOG_WORST_LINES_PER_MINUTE: usize = 5;
 
 // ---- Dialogue files ----

@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
-    ("control", &["auth", "directory", "telemetry"]),
+    ("control", &["auth", "directory"]),
     ("frame", &[]),
     ("mail", &["contract"]),
     ("directory", &[]),

@@ -1,7 +1,10 @@
 //! What every fuzz target calls; the bodies are in `gatepost::fuzz`, where a test without a fuzzer reads the
 //! corpus again.
 
+pub mod logins;
+pub mod naive;
 pub mod story;
+pub mod throttle;
 
 /// Runs the body of that name.
 ///
@@ -20,6 +23,26 @@ pub fn run(name: &str, data: &[u8]) {
 /// # Panics
 /// When a law was broken.
 pub fn tell(story: &story::Story) {
+    if let Err(complaint) = story.play() {
+        panic!("{complaint}");
+    }
+}
+
+/// Plays a story of the throttle.
+///
+/// # Panics
+/// When it differs from its model.
+pub fn compare(story: &throttle::Story) {
+    if let Err(complaint) = story.play() {
+        panic!("{complaint}");
+    }
+}
+
+/// Plays whole login dialogues.
+///
+/// # Panics
+/// When a law was broken.
+pub fn log_in(story: &logins::Story) {
     if let Err(complaint) = story.play() {
         panic!("{complaint}");
     }

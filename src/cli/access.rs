@@ -80,6 +80,7 @@ impl Access {
             other @ (Response::Changed { .. }
             | Response::Directory(_)
             | Response::ReportDay(_)
+            | Response::ScramSalts(..)
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)

@@ -122,6 +122,15 @@ impl Failure {
         Self::new(exit, why)
     }
 
+    /// What it says, in one line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        match self {
+            Self::OutputClosed => "nobody reads the output".to_owned(),
+            Self::Told(_, lines) => lines.join("; "),
+        }
+    }
+
     /// Says it on standard error and turns it into the process's exit code.
     #[must_use]
     pub fn end(self) -> ExitCode {

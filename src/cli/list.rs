@@ -19,6 +19,7 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         Response::Directory(changes) => Ok(Directory::load(changes, 0)),
         Response::Changed { .. }
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)

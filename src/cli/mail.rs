@@ -76,6 +76,7 @@ fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<M
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
@@ -141,6 +142,7 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Explained(_)
         | Response::NoThrottle

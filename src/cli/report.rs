@@ -135,6 +135,7 @@ fn days(access: &mut Access) -> Result<Vec<Day>, Failure> {
             Response::ReportDay(_) => return Ok(days),
             Response::Changed { .. }
             | Response::Directory(_)
+            | Response::ScramSalts(..)
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)

@@ -30,6 +30,7 @@ pub fn status(dir: &Path, form: Form) -> Result<(), Failure> {
         Response::Refused(refusal, why) => return Err(Failure::of_refusal(refusal, why)),
         Response::Changed { .. }
         | Response::Directory(_)
+        | Response::ScramSalts(..)
         | Response::ReportDay(_)
         | Response::Messages { .. }
         | Response::Message(_)

@@ -86,6 +86,7 @@ pub(super) fn control(data: &[u8]) -> Verdict {
             Request::Change(change) => ask(&mut directory, &change)?,
             Request::MailList(address, _) | Request::MailShow(address, _) => looked_up(&directory, &address)?,
             Request::Directory
+            | Request::ScramSalts(_)
             | Request::AuthReport(_)
             | Request::AuthExplain(_)
             | Request::AuthForgive(_)

@@ -3,19 +3,21 @@
 use super::{Verdict, promise};
 use crate::auth::credential;
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
-use crate::auth::verifier::{Attempt, Verifier};
+use crate::auth::verifier::{Attempt, ProofAttempt, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::credential::{AppPasswords, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use crate::smtp::session::{Session, Settings};
-use crate::types::{AccountId, Address, Chance, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use crate::types::{
+    AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, Secret, SessionId, UnixTime,
+};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// One name for every outcome of the lookup but success; the first two have the password [`RIGHT`].
-const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 9] = [
     "me@example.org",
     "off@example.org",
     "new@example.org",
@@ -28,14 +30,14 @@ const NAMES: [&str; 9] = [
 ];
 
 /// The password of the accounts that have one.
-const RIGHT: &[u8] = b"the right one";
+pub const RIGHT: &[u8] = b"the right one";
 
 /// The account that only an application password opens.
-const APP_LOGIN: &str = "apps@example.org";
+pub const APP_LOGIN: &str = "apps@example.org";
 /// Its application password, without hyphens.
-const APP_PASSWORD: &[u8] = b"7k2mx9qdaaaabbbbccccddddeeee";
+pub const APP_PASSWORD: &[u8] = b"7k2mx9qdaaaabbbbccccddddeeee";
 /// The server's key.
-const KEY: [u8; 32] = [2; 32];
+pub const KEY: [u8; 32] = [2; 32];
 
 /// The first octet says how the client speaks, the others are the password.
 pub(super) fn login(data: &[u8]) -> Verdict {
@@ -78,7 +80,7 @@ fn exchange(directory: &Directory, how: u8, login: &[u8], password: &[u8]) -> Re
         _ => vec!["AUTH PLAIN".to_owned(), String::from_utf8_lossy(password).replace(['\r', '\n'], "")],
     };
     let mut desk = Desk::new(directory, password)?;
-    desk.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }))?;
+    desk.event(Event::TlsUp(tls()))?;
     desk.event(Event::Opened)?;
     for line in std::iter::once("EHLO client.example".to_owned()).chain(lines) {
         desk.event(Event::Bytes(format!("{line}\r\n").as_bytes()))?;
@@ -105,12 +107,7 @@ impl<'a> Desk<'a> {
     fn new(directory: &'a Directory, password: &'a [u8]) -> Result<Self, String> {
         let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
         let facts = PeerFacts { session: SessionId(1), address: source, listener: Listener::Submissions };
-        let settings = Settings {
-            hostname: Domain::parse("mail.example.org").map_err(|error| error.to_string())?,
-            message_octets_max: 1_000_000,
-            tls_available: true,
-            idle_ms: 300_000,
-        };
+        let settings = settings()?;
         let chance = Chance::from_seed([1; 32]);
         let mut verifier = Verifier::new(KEY, chance.clone());
         verifier.worker_up(Moment(0));
@@ -165,12 +162,26 @@ impl<'a> Desk<'a> {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) -> Result<(), String> {
-        let Question::Login { login, password, authorize_as } = question else {
-            return Err("it asks for what no login needs".to_owned());
+        let session = SessionId(1);
+        let (login, password, authorize_as) = match question {
+            Question::Login { login, password, authorize_as } => (login, password, authorize_as),
+            Question::Salt(login) => {
+                let salt = self.verifier.salts().of(&login);
+                return self.event(Event::Answered(ticket, Answer::Salt(salt)));
+            }
+            Question::Proof(proof) => {
+                let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                self.verifier.submit_proof(self.now.moment, Some(self.directory), &attempt);
+                self.questions = self.questions.saturating_add(1);
+                return self.leave();
+            }
+            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
+                return Err("it asks for what no login needs".to_owned());
+            }
         };
         self.questions = self.questions.saturating_add(1);
         let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-        let session = SessionId(1);
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
         self.verifier.submit(self.now.moment, Some(self.directory), attempt);
         while let Some(job) = self.verifier.next_job(self.now.moment) {
@@ -180,18 +191,55 @@ impl<'a> Desk<'a> {
             self.hashes.push(cost);
             self.verifier.hashed(self.now.moment, job.id, matched);
         }
+        self.leave()
+    }
+
+    /// The verdict leaves when its time has come.
+    fn leave(&mut self) -> Result<(), String> {
         self.now.moment = self.verifier.next_deadline().unwrap_or(self.now.moment).max(self.now.moment);
         let decided = self.verifier.due(self.now.moment);
         promise(decided.len() == 1, "a login has no verdict, or two")?;
         for one in decided {
             self.judge(one.verdict)?;
-            self.event(Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+            let answer = match one.signature {
+                None => Answer::Login(one.verdict),
+                Some(signature) => Answer::Proof(one.verdict, signature),
+            };
+            self.event(Event::Answered(one.ticket, answer))?;
         }
         Ok(())
     }
 }
 
-fn directory() -> Result<Directory, String> {
+/// How the sessions are served.
+///
+/// # Errors
+/// Never: what it is made of stands here.
+pub fn settings() -> Result<Settings, String> {
+    Ok(Settings {
+        hostname: Domain::parse("mail.example.org").map_err(|error| error.to_string())?,
+        message_octets_max: 1_000_000,
+        tls_available: true,
+        scram: crate::types::ScramUse::All,
+        idle_ms: 300_000,
+    })
+}
+
+/// The TLS they have.
+#[must_use]
+pub fn tls() -> TlsFacts {
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+    }
+}
+
+/// The accounts, aliases and domains that these names lead to.
+///
+/// # Errors
+/// Never: what it is made of stands here.
+pub fn directory() -> Result<Directory, String> {
     let address = |text: &str| text.parse::<Address>().map_err(|error| error.to_string());
     let domain = |text: &str, catch_all| {
         let name = Domain::parse(text).map_err(|error| error.to_string())?;

@@ -251,7 +251,11 @@ mod tests {
     #[test]
     fn tls_stands_in_a_comment_after_the_protocol() {
         let host = host();
-        let tls = TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".into() };
+        let tls = TlsFacts {
+            version: "TLSv1.3",
+            cipher: "TLS13_AES_256_GCM_SHA384".into(),
+            bindings: Default::default(),
+        };
         let facts = ReceivedFacts { tls: Some(&tls), authenticated: true, ..facts("a.example", &host) };
         let unfolded = text(&facts).replace("\r\n\t", " ");
         assert!(unfolded.contains(" with ESMTPSA (TLSv1.3 TLS13_AES_256_GCM_SHA384) id "), "{unfolded}");

@@ -4,12 +4,14 @@
 use super::spool::Spool;
 use super::store_thread::{Answers, BodySource, CommitKey, FromStore, Gauges, SpoolKey, ToStore};
 use crate::auth::report::Save;
+use crate::auth::throttle::Snapshot;
 use crate::contract::{Commit, CommitAnswer};
 use crate::directory::Change;
 use crate::limits::{
     BODY_SLICE_OCTETS, GROUP_MESSAGES_MAX, GROUP_OCTETS_MAX, STORE_BEHIND_MS_MAX, STORE_IDLE_MS,
 };
 use crate::store::{Deliver, Operation, Store, StoreError, disk};
+use crate::telemetry::direct::PEER_CAUSED;
 use crate::telemetry::line::Line;
 use crate::types::{AccountId, MailId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +41,8 @@ enum JobBody {
 struct Counts {
     changes: usize,
     reports: usize,
+    /// 0 or 1.
+    offenders: usize,
     memories: usize,
 }
 
@@ -63,6 +67,8 @@ pub(super) struct Keeper<'a> {
     jobs: VecDeque<Job>,
     changes: Vec<Vec<Change>>,
     reports: Vec<Save>,
+    /// What the throttle must not forget; only the last counts.
+    offenders: Option<Box<Snapshot>>,
     /// What is remembered of logins.
     memories: Vec<Change>,
     /// Accounts removed since this process began; their numbers are never used again.
@@ -91,6 +97,7 @@ impl<'a> Keeper<'a> {
             jobs: VecDeque::new(),
             changes: Vec::new(),
             reports: Vec::new(),
+            offenders: None,
             memories: Vec::new(),
             removed: BTreeSet::new(),
             free: 0,
@@ -175,6 +182,11 @@ impl<'a> Keeper<'a> {
             ToStore::Commit { key, commit, body } => self.begin(key, commit, body),
             ToStore::Change(changes) => self.changes.push(changes),
             ToStore::Report(save) => self.reports.push(*save),
+            ToStore::Throttle(snapshot) => {
+                if self.offenders.replace(snapshot).is_some() {
+                    self.answers.send(FromStore::ThrottleKept(Ok(())));
+                }
+            }
             ToStore::Remember(change) => self.memories.push(*change),
             ToStore::List(ask, account, after, rows) => {
                 let listed = self.store.list(account, after, rows);
@@ -224,17 +236,23 @@ impl<'a> Keeper<'a> {
         };
         if octets != commit.body_octets {
             let line = Line::new("body-lost").field("mail", commit.id).field("kept", octets);
-            log::error!("{}", line.field("announced", commit.body_octets).finish());
+            log::error!(target: PEER_CAUSED, "{}", line.field("announced", commit.body_octets).finish());
             return self.answers.send(FromStore::Committed(key, CommitAnswer::Failed));
         }
         self.jobs.push_back(Job { key, commit, body, slices: 0, done: 0, since: Instant::now() });
+    }
+
+    /// Whether anything waits that is no mail.
+    fn has_records(&self) -> bool {
+        let lists = [self.changes.is_empty(), self.reports.is_empty(), self.memories.is_empty()];
+        lists.contains(&false) || self.offenders.is_some()
     }
 
     /// One group: what is whole is committed together, large bodies get one slice further each.
     fn round(&mut self) -> Result<(), StoreError> {
         if self.behind {
             self.give_up_the_oldest()?;
-            if self.changes.is_empty() && self.reports.is_empty() && self.memories.is_empty() {
+            if !self.has_records() {
                 return Ok(());
             }
         }
@@ -267,17 +285,24 @@ impl<'a> Keeper<'a> {
         let waiting = std::mem::take(&mut self.reports);
         let reports = waiting.len();
         group.extend(waiting.into_iter().map(|save| Operation::Report(Box::new(save))));
+        let offenders = self.offenders.take();
+        let offender_count = usize::from(offenders.is_some());
+        group.extend(offenders.map(Operation::Throttle));
         let memories = std::mem::take(&mut self.memories);
         let memory_count = memories.len();
         group.extend((memory_count > 0).then_some(Operation::Change(memories)));
-        self.commit(&group, &committed, Counts { changes, reports, memories: memory_count })
+        self.commit(
+            &group,
+            &committed,
+            Counts { changes, reports, offenders: offender_count, memories: memory_count },
+        )
     }
 
     fn commit(
         &mut self,
         group: &[Operation],
         committed: &[(CommitKey, MailId, u32)],
-        Counts { changes, reports, memories }: Counts,
+        Counts { changes, reports, offenders, memories }: Counts,
     ) -> Result<(), StoreError> {
         if group.is_empty() {
             return Ok(());
@@ -310,6 +335,9 @@ impl<'a> Keeper<'a> {
         }
         for _ in 0..reports {
             self.answers.send(FromStore::Reported(result.clone()));
+        }
+        for _ in 0..offenders {
+            self.answers.send(FromStore::ThrottleKept(result.clone()));
         }
         for _ in 0..memories {
             self.answers.send(FromStore::Remembered(result.clone()));
@@ -388,7 +416,7 @@ impl<'a> Keeper<'a> {
 fn changes_of(operation: &Operation) -> &[Change] {
     match operation {
         Operation::Change(changes) => changes,
-        Operation::Deliver(_) | Operation::Report(_) => &[],
+        Operation::Deliver(_) | Operation::Report(_) | Operation::Throttle(_) => &[],
     }
 }
 
@@ -400,13 +428,14 @@ fn removed_account(change: &Change) -> Option<AccountId> {
         | Change::PutAccount(_)
         | Change::PutAlias(_)
         | Change::RemoveAlias(_)
-        | Change::PutHistory(..) => None,
+        | Change::PutHistory(..)
+        | Change::PutScram(..) => None,
     }
 }
 
 fn spool_failed(mail: MailId, why: ErrorKind) {
     let line = Line::new("spool-failed").field("mail", mail).text("reason", &why.to_string());
-    log::error!("{}", line.finish());
+    log::error!(target: PEER_CAUSED, "{}", line.finish());
 }
 
 fn next_slice(body: &mut JobBody, done: u64) -> std::io::Result<Vec<u8>> {

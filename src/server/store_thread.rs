@@ -4,6 +4,7 @@
 
 use super::keeper::{Keeper, free_octets};
 use crate::auth::report::{Day, Save};
+use crate::auth::throttle::Snapshot;
 use crate::contract::{Commit, CommitAnswer};
 use crate::directory::{Change, Directory};
 use crate::limits::STORE_QUEUE_MAX;
@@ -67,6 +68,9 @@ pub enum ToStore {
     Remember(Box<Change>),
     /// Keep days of the report. Answered by [`FromStore::Reported`].
     Report(Box<Save>),
+    /// Keep what the throttle must not forget; a later one replaces it. Answered by
+    /// [`FromStore::ThrottleKept`].
+    Throttle(Box<Snapshot>),
     /// List messages. Answered by [`FromStore::Listed`].
     List(AskKey, AccountId, Uid, usize),
     /// Find one message. Answered by [`FromStore::Message`].
@@ -86,6 +90,8 @@ pub enum FromStore {
     Changed(Result<(), StoreError>),
     /// What became of the days of the report.
     Reported(Result<(), StoreError>),
+    /// What became of what the throttle must not forget.
+    ThrottleKept(Result<(), StoreError>),
     /// What became of what was to be remembered.
     Remembered(Result<(), StoreError>),
     /// The messages.
@@ -127,6 +133,8 @@ pub struct Opened {
     pub server_key: [u8; 32],
     /// The report of logins.
     pub report: Vec<Day>,
+    /// What the throttle had to keep.
+    pub throttle: Option<Snapshot>,
 }
 
 /// The loop's end of the thread.
@@ -191,8 +199,12 @@ pub fn start(
 
 fn prepare(dir: &Path, open: Opener) -> Result<(Box<dyn Store>, Opened), StoreError> {
     let store = open(dir)?;
-    let opened =
-        Opened { directory: store.directory()?, server_key: store.server_key(), report: store.report()? };
+    let opened = Opened {
+        directory: store.directory()?,
+        server_key: store.server_key(),
+        report: store.report()?,
+        throttle: store.throttle()?,
+    };
     Ok((store, opened))
 }
 

@@ -19,6 +19,7 @@ use super::place::{self, Found};
 use super::repair::check_journals;
 use super::{MessageRecord, Operation, Store, StoreError};
 use crate::auth::report::Day;
+use crate::auth::throttle::Snapshot;
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
@@ -334,7 +335,7 @@ impl Store for FjallStore {
 
     fn directory(&self) -> Result<Directory, StoreError> {
         let mut changes = Vec::new();
-        for tag in [Tag::Domain, Tag::Account, Tag::Alias, Tag::History] {
+        for tag in [Tag::Domain, Tag::Account, Tag::Alias, Tag::History, Tag::Scram] {
             for guard in self.records.prefix([tag.octet()]) {
                 let (key, value) = guarded("reading the directory", || guard.into_inner())?;
                 changes.push(match tag {
@@ -344,9 +345,14 @@ impl Store for FjallStore {
                         let (account, history) = keys::decode_history(&key, &value)?;
                         Change::PutHistory(account, history)
                     }
+                    Tag::Scram => {
+                        let (account, record) = keys::decode_scram(&key, &value)?;
+                        Change::PutScram(account, record)
+                    }
                     Tag::Alias
                     | Tag::Meta
                     | Tag::Report
+                    | Tag::Throttle
                     | Tag::Mail
                     | Tag::NextUid
                     | Tag::Reference
@@ -369,6 +375,18 @@ impl Store for FjallStore {
             }
         }
         Ok(days)
+    }
+
+    /// One that cannot be read is left out with a warning, as with the report.
+    fn throttle(&self) -> Result<Option<Snapshot>, StoreError> {
+        let value = guarded("reading the record of the throttle", || self.records.get(keys::throttle_key()))?;
+        Ok(value.and_then(|value| match keys::decode_throttle(&value) {
+            Ok(snapshot) => Some(snapshot),
+            Err(error) => {
+                log::warn!("{error}");
+                None
+            }
+        }))
     }
 
     fn server_key(&self) -> [u8; 32] {

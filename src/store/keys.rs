@@ -11,7 +11,9 @@
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
+//! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
+//! | [`Tag::Throttle`] | nothing | JSON of a `Snapshot` of the throttle |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
 //! | [`Tag::NextUid`] | account (4) | uid (8) |
 //! | [`Tag::Reference`] | mail id (16), account (4), uid (8) | nothing: this copy needs that body |
@@ -23,9 +25,11 @@
 
 use super::{MessageRecord, StoreError};
 use crate::auth::report::{Day, DayNumber};
+use crate::auth::throttle::Snapshot;
 use crate::directory::history::LoginHistory;
+use crate::directory::scram::ScramRecord;
 use crate::directory::{Account, Alias, DomainEntry};
-use crate::limits::REPORT_DAY_OCTETS_MAX;
+use crate::limits::{REPORT_DAY_OCTETS_MAX, THROTTLE_KEPT_OCTETS_MAX};
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -79,8 +83,12 @@ pub enum Tag {
     Alias,
     /// What is remembered of an account's logins.
     History,
+    /// The SCRAM keys of an account.
+    Scram,
     /// A day of the report of logins.
     Report,
+    /// What the throttle must not forget.
+    Throttle,
     /// A message as one account has it.
     Mail,
     /// The next uid of an account.
@@ -103,7 +111,9 @@ impl Tag {
             Self::Account => 0x03,
             Self::Alias => 0x04,
             Self::History => 0x05,
+            Self::Scram => 0x06,
             Self::Report => 0x08,
+            Self::Throttle => 0x09,
             Self::Mail => 0x10,
             Self::NextUid => 0x11,
             Self::Reference => 0x12,
@@ -182,6 +192,12 @@ pub fn alias_key(address: &AddressKey) -> Vec<u8> {
 #[must_use]
 pub fn report_key(day: DayNumber) -> [u8; REPORT_KEY_OCTETS] {
     join(&[&[Tag::Report.octet()], &day.0.to_be_bytes()])
+}
+
+/// Key of what the throttle keeps.
+#[must_use]
+pub fn throttle_key() -> [u8; TAG_OCTETS] {
+    [Tag::Throttle.octet()]
 }
 
 /// A tag and an account id: the whole key of an account, a uid counter or an emptying marker, and the prefix
@@ -423,6 +439,23 @@ pub fn decode_history(key: &[u8], value: &[u8]) -> Result<(AccountId, LoginHisto
     Ok((account, decode_json("the logins of an account", key, value)?))
 }
 
+/// The SCRAM keys of an account, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_scram(account: AccountId, record: &ScramRecord) -> Result<Vec<u8>, StoreError> {
+    encode_json("the SCRAM keys of an account", &account_key(Tag::Scram, account), record)
+}
+
+/// Reads what [`encode_scram`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_scram(key: &[u8], value: &[u8]) -> Result<(AccountId, ScramRecord), StoreError> {
+    let account = decode_account_key(Tag::Scram, key)?;
+    Ok((account, decode_json("the SCRAM keys of an account", key, value)?))
+}
+
 /// A day of the report as a value.
 ///
 /// # Errors
@@ -441,6 +474,25 @@ pub fn decode_report(key: &[u8], value: &[u8]) -> Result<Day, StoreError> {
     }
     let day: Day = decode_json("a day of the report", key, value)?;
     if report_key(day.day) == *key { Ok(day) } else { Err(damaged("a day of the report", key)) }
+}
+
+/// What the throttle keeps, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_throttle(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
+    encode_json("the record of the throttle", &throttle_key(), snapshot)
+}
+
+/// Reads what [`encode_throttle`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_throttle(value: &[u8]) -> Result<Snapshot, StoreError> {
+    if value.len() > THROTTLE_KEPT_OCTETS_MAX {
+        return Err(damaged("the record of the throttle", &throttle_key()));
+    }
+    decode_json("the record of the throttle", &throttle_key(), value)
 }
 
 /// Reads a key of one account under a tag, such as an emptying marker.

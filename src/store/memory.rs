@@ -4,6 +4,7 @@
 
 use super::{Deliver, MessageRecord, Operation, Store, StoreError};
 use crate::auth::report::{Day, DayNumber};
+use crate::auth::throttle::Snapshot;
 use crate::directory::{Change, Directory};
 use crate::limits;
 use crate::types::{AccountId, MailId, Uid};
@@ -34,6 +35,7 @@ pub struct MemoryStore {
     pending: BTreeMap<MailId, u32>,
     emptying: BTreeSet<AccountId>,
     report: BTreeMap<DayNumber, Day>,
+    throttle: Option<Snapshot>,
     faults: VecDeque<Fault>,
     disk_full: bool,
     intake_must_wait: bool,
@@ -55,6 +57,7 @@ impl MemoryStore {
             pending: BTreeMap::new(),
             emptying: BTreeSet::new(),
             report: BTreeMap::new(),
+            throttle: None,
             faults: VecDeque::new(),
             disk_full: false,
             intake_must_wait: false,
@@ -196,7 +199,8 @@ impl MemoryStore {
                 | Change::PutAccount(_)
                 | Change::PutAlias(_)
                 | Change::RemoveAlias(_)
-                | Change::PutHistory(..) => {}
+                | Change::PutHistory(..)
+                | Change::PutScram(..) => {}
             }
         }
     }
@@ -208,7 +212,7 @@ impl MemoryStore {
             match operation {
                 Operation::Deliver(deliver) => self.check(deliver)?,
                 Operation::Change(changes) => check_changes(changes, &mut removed)?,
-                Operation::Report(_) => {}
+                Operation::Report(_) | Operation::Throttle(_) => {}
             }
         }
         for operation in group {
@@ -219,6 +223,7 @@ impl MemoryStore {
                     self.report.extend(save.put.iter().map(|day| (day.day, day.clone())));
                     self.report.retain(|day, _| !save.remove.contains(day));
                 }
+                Operation::Throttle(snapshot) => self.throttle = Some((**snapshot).clone()),
             }
         }
         self.commits = self.commits.saturating_add(1);
@@ -241,7 +246,8 @@ fn check_changes(changes: &[Change], removed: &mut BTreeSet<AccountId>) -> Resul
             | Change::RemoveDomain(_)
             | Change::PutAlias(_)
             | Change::RemoveAlias(_)
-            | Change::PutHistory(..) => {}
+            | Change::PutHistory(..)
+            | Change::PutScram(..) => {}
         }
     }
     Ok(())
@@ -274,7 +280,7 @@ impl Store for MemoryStore {
         self.write(|store| {
             let brings_mail = group.iter().any(|operation| match operation {
                 Operation::Deliver(_) => true,
-                Operation::Change(_) | Operation::Report(_) => false,
+                Operation::Change(_) | Operation::Report(_) | Operation::Throttle(_) => false,
             });
             if store.disk_full && brings_mail {
                 return Err(StoreError::DiskFull);
@@ -289,6 +295,10 @@ impl Store for MemoryStore {
 
     fn report(&self) -> Result<Vec<Day>, StoreError> {
         Ok(self.report.values().cloned().collect())
+    }
+
+    fn throttle(&self) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.throttle.clone())
     }
 
     fn server_key(&self) -> [u8; 32] {

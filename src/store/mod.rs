@@ -19,6 +19,7 @@ pub mod repair;
 mod tests;
 
 use crate::auth::report::{Day, Save};
+use crate::auth::throttle::Snapshot;
 use crate::contract::Commit;
 use crate::directory::{Change, Directory};
 use crate::types::{AccountId, MailId, Uid, UnixTime};
@@ -43,6 +44,8 @@ pub enum Operation {
     Change(Vec<Change>),
     /// Keep days of the report of logins, and remove those that are too old.
     Report(Box<Save>),
+    /// Keep what the throttle must not forget.
+    Throttle(Box<Snapshot>),
 }
 
 /// A message as one account has it.
@@ -142,6 +145,12 @@ pub trait Store: Send {
     /// # Errors
     /// See [`StoreError`].
     fn report(&self) -> Result<Vec<Day>, StoreError>;
+
+    /// What the throttle had to keep last.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn throttle(&self) -> Result<Option<Snapshot>, StoreError>;
 
     /// The secret of this installation, made when the store was.
     fn server_key(&self) -> [u8; 32];

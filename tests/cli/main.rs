@@ -18,4 +18,5 @@ mod report;
 mod running;
 mod server;
 mod status;
+mod throttle;
 mod world;

@@ -18,9 +18,15 @@ pub struct Server {
 impl Server {
     /// Starts one on a port of its own and waits until it is ready; `listeners` says which doors that port has.
     pub fn start(world: &World, listeners: impl FnOnce(u16) -> String) -> Self {
+        Self::start_with(world, listeners, &[])
+    }
+
+    /// The same with more settings.
+    pub fn start_with(world: &World, listeners: impl FnOnce(u16) -> String, settings: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = binary();
         command.args(["localserve", "--set", &listeners(port), "--dir"]).arg(world.dir());
+        command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -35,6 +41,19 @@ impl Server {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
+    /// Ends every process of it, as a machine does that loses power, but for what the disk has.
+    pub fn kill(mut self) {
+        let child = Pid::from_child(&self.child);
+        let list = format!("/proc/{0}/task/{0}/children", child.as_raw_nonzero());
+        let children = std::fs::read_to_string(list).unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        for pid in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap())) {
+            // It may have seen that its parent is gone.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// The word behind a name in the text it printed.

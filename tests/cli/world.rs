@@ -41,6 +41,12 @@ impl Run {
         assert_eq!((self.code, self.told.as_str()), (0, ""), "{self:?}");
     }
 
+    /// It went well and told this one thing.
+    pub fn told_only(&self, sentence: &str) {
+        let told = format!("gatepost: {sentence}\n");
+        assert_eq!((self.code, self.told.as_str()), (0, told.as_str()), "{self:?}");
+    }
+
     /// It failed with this code and one line that has these parts.
     pub fn failed(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");

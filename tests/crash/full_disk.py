@@ -132,6 +132,12 @@ def check_and_stop(server, load):
     return wrong + again, shown
 
 
+def lines_about(log, event):
+    """How many lines of this event are in a log."""
+    with open(log, encoding="utf-8") as lines:
+        return sum(line.startswith(f"event={event} ") for line in lines)
+
+
 def with_reserve(args, place, log):
     """Loads until 452, and on when there is space again."""
     ballast = Ballast(place)
@@ -162,6 +168,9 @@ def with_reserve(args, place, log):
             wrong.append(f"failed: the reserve of 96 MiB was eaten up to {free >> 20} MiB")
         if set(load.refusals) - {"452"}:
             wrong.append(f"failed: other refusals than 452: {load.refusals}")
+        told = lines_about(log, "disk-full")
+        if told != 1:
+            wrong.append(f"failed: the log told {told} times and not once that the disk is full")
         now, shown = check_and_stop(server, load)
         print(
             f"full_disk: reserve: {before} kept until it was full at {free >> 20} MiB free, {load.kept - before} "

@@ -39,7 +39,7 @@ impl Rule {
 pub struct Because {
     /// Which.
     pub rule: Rule,
-    /// Failures that count now, whole ones; reserved ones too.
+    /// Failures that count now, rounded up; reserved ones too.
     pub level: u64,
     /// How many there may be in an hour.
     pub limit: u32,
@@ -57,7 +57,7 @@ impl Because {
             // What is reserved is decided within seconds.
             None => (now.unix, now.unix),
         };
-        Self { rule, level: level.points(), limit, since, until: Some(until) }
+        Self { rule, level: level.points_told(), limit, since, until: Some(until) }
     }
 
     /// Of the deny-list.

@@ -2,7 +2,8 @@
 
 use super::Throttle;
 use super::because::{Because, Rule};
-use super::login_book::{Failure, Record, Spot};
+use super::evidence::{Failure, shown};
+use super::login_book::{Record, Spot};
 use super::mail_book::Pace;
 use super::rules::Listed;
 use crate::types::{Now, Prefix, UnixTime};
@@ -22,7 +23,7 @@ pub enum Subject {
 pub struct Standing {
     /// Which.
     pub rule: Rule,
-    /// Failures that count now, whole ones.
+    /// Failures that count now, rounded up.
     pub level: u64,
     /// How many there may be in an hour.
     pub limit: u32,
@@ -47,6 +48,20 @@ pub struct KnownPlace {
     pub last: UnixTime,
 }
 
+/// How a connection is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entrance {
+    /// It is served at once.
+    AtOnce,
+    /// It waits and is then served: too many before it brought nothing.
+    AfterAWait,
+    /// It waits; a few at a time are let in then, and only an application password opens anything.
+    AppPasswordsOnly,
+    /// It waits and is closed: the deny-list.
+    Closed,
+}
+
 /// All that both books know.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
@@ -54,7 +69,9 @@ pub struct Explanation {
     pub listed: Listed,
     /// False in a dry run: nobody is refused.
     pub enforced: bool,
-    /// The rules that know it, the narrowest first.
+    /// How connections of an address are received on 587 and 465; `None` for a login.
+    pub entrance: Option<Entrance>,
+    /// The rules that hold failures against it, the narrowest first.
     pub standings: Vec<Standing>,
     /// Its last failures, the oldest first.
     pub evidence: Vec<Failure>,
@@ -89,13 +106,24 @@ impl Throttle {
         Explanation {
             listed: self.rules.listed(source),
             enforced: self.enforces(),
-            standings: rows
-                .filter_map(|(rule, record, limit)| Some(standing(now, rule, record?, limit)))
-                .collect(),
-            evidence: book.failures_of(host),
+            entrance: Some(self.entrance(now, source)),
+            standings: rows.filter_map(|(rule, record, limit)| standing(now, rule, record?, limit)).collect(),
+            evidence: book.evidence.of_host(host),
             places: place.into_iter().collect(),
             mail_score: self.mail.score(now.moment, host),
             mail_pace: self.pace(now, source),
+        }
+    }
+
+    fn entrance(&self, now: Now, source: IpAddr) -> Entrance {
+        let refused = || self.enforces() && self.logins.at_connect(now, Spot::of(source)).is_some();
+        match self.rules.listed(source) {
+            Listed::Denied(_) if self.enforces() => Entrance::Closed,
+            Listed::No if refused() => Entrance::AppPasswordsOnly,
+            Listed::No | Listed::Allowed(_) | Listed::Denied(_) if self.is_restless(now, source) => {
+                Entrance::AfterAWait
+            }
+            Listed::No | Listed::Allowed(_) | Listed::Denied(_) => Entrance::AtOnce,
         }
     }
 
@@ -105,11 +133,12 @@ impl Throttle {
         Explanation {
             listed: Listed::No,
             enforced: self.enforces(),
+            entrance: None,
             standings: record
-                .map(|record| standing(now, Rule::Login, record, book.limits.login))
+                .and_then(|record| standing(now, Rule::Login, record, book.limits.login))
                 .into_iter()
                 .collect(),
-            evidence: Vec::new(),
+            evidence: book.evidence.of_login(key, &shown(login)),
             places: book.places.of(key).map(|(net, last)| KnownPlace { net, last }).collect(),
             mail_score: 0,
             mail_pace: Pace::NEUTRAL,
@@ -117,16 +146,20 @@ impl Throttle {
     }
 }
 
-fn standing(now: Now, rule: Rule, record: &Record, limit: u32) -> Standing {
+/// How a record stands, if there is anything in it: one without failures was made for a login that succeeded,
+/// and one with nothing but a login under way holds nothing against anybody yet.
+fn standing(now: Now, rule: Rule, record: &Record, limit: u32) -> Option<Standing> {
     let level = record.level.drained(now.moment, limit);
-    Standing {
+    let refuses = level.refusing().map(|_| Because::new(now, rule, &level, limit));
+    let Record { failures, turned_away, first, last, .. } = *record;
+    (failures > 0 || level.settled() > 0).then(|| Standing {
         rule,
-        level: level.points(),
+        level: level.points_told(),
         limit,
-        refuses: level.refusing().map(|_| Because::new(now, rule, &level, limit)),
-        failures: record.failures,
-        turned_away: record.turned_away,
-        first: record.first,
-        last: record.last,
-    }
+        refuses,
+        failures,
+        turned_away,
+        first,
+        last,
+    })
 }

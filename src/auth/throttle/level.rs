@@ -74,6 +74,11 @@ impl Level {
         self.weight() / UNITS_PER_GUESS
     }
 
+    /// The same rounded up, for the eye: a failure of a second ago is one, and a full level is full.
+    pub(super) fn points_told(&self) -> u64 {
+        self.weight().div_ceil(UNITS_PER_GUESS)
+    }
+
     pub(super) fn reserve(&mut self, charge: u64) {
         self.pending = self.pending.saturating_add(charge);
     }

@@ -1,18 +1,18 @@
 //! The login book: failures by host, network, IPv6 /48 and login.
 
 use super::because::{Because, Rule};
+use super::evidence::{Evidence, shown};
 use super::keyed::Key;
 use super::level::{Level, units};
 use super::places::{Places, Seen};
 use super::rules::Limits;
 use super::table::Table;
 use crate::limits::{
-    CHANCES_PER_LOGIN_MAX, EVIDENCE_PER_HOST_MAX, GUESS_MILLIS, GUESSES_PER_PLACE_MAX, LOG_LOGIN_CHARS_MAX,
-    LOGIN_DELAY_MS_MAX, REFUSAL_TICK_MS, REPEAT_MILLIS, REPEATS_KNOWN, THROTTLE_EVIDENCE_SETS,
-    THROTTLE_HOST_SETS, THROTTLE_LOGIN_SETS, THROTTLE_NET_SETS, THROTTLE_PLACE_SETS, THROTTLE_WIDE_SETS,
+    CHANCES_PER_LOGIN_MAX, GUESS_MILLIS, GUESSES_PER_PLACE_MAX, LOGIN_DELAY_MS_MAX, REFUSAL_TICK_MS,
+    REPEAT_MILLIS, REPEATS_KNOWN, THROTTLE_HOST_SETS, THROTTLE_LOGIN_SETS, THROTTLE_NET_SETS,
+    THROTTLE_PLACE_SETS, THROTTLE_WIDE_SETS,
 };
 use crate::types::{AccountId, Chance, Moment, Now, Prefix, SessionId, UnixTime};
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// A login that wants to be checked.
@@ -74,6 +74,15 @@ impl Reservation {
     pub(super) fn login(&self) -> u64 {
         self.login
     }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The login for the eye.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
 }
 
 /// Where somebody is.
@@ -96,7 +105,7 @@ pub(super) struct Record {
     pub(super) level: Level,
     /// First tries from networks without failures, while the level of a login refuses.
     chances: Level,
-    /// Fingerprints of the last wrong passwords of a host; zero is none.
+    /// Fingerprints of the last wrong passwords of a host, the newest first; zero is none.
     recent: [u32; REPEATS_KNOWN],
     /// Failures since the record began.
     pub(super) failures: u32,
@@ -148,22 +157,13 @@ impl Record {
         }
     }
 
+    /// Those that are left move up: a hole would cost another one its place.
     fn unlearn(&mut self, fingerprint: u32) {
-        for known in self.recent.iter_mut().filter(|known| **known == fingerprint) {
-            *known = 0;
-        }
+        let others = self.recent.into_iter().filter(|known| *known != fingerprint);
+        let mut left = [0; REPEATS_KNOWN];
+        left.iter_mut().zip(others).for_each(|(place, known)| *place = known);
+        self.recent = left;
     }
-}
-
-/// One failure, for an administrator's eyes. It is kept in memory only.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Failure {
-    /// When.
-    pub at: UnixTime,
-    /// In which session, as in the log.
-    pub session: String,
-    /// The login as typed, control characters replaced, cut to 64 characters.
-    pub login: String,
 }
 
 type Records<K> = Table<K, Record>;
@@ -179,7 +179,7 @@ pub(super) struct LoginBook {
     pub(super) wides: Records<Prefix>,
     pub(super) logins: Records<u64>,
     slots: Table<(u64, Prefix), Level>,
-    evidence: Table<Prefix, VecDeque<Failure>>,
+    pub(super) evidence: Evidence,
     pub(super) places: Places,
 }
 
@@ -209,11 +209,14 @@ fn with<K: super::keyed::Keyed>(
     }
 }
 
-/// Forgets what is held against a key.
-fn forgive<K: super::keyed::Keyed>(table: &mut Records<K>, key: &K) {
-    if table.get_mut(key).is_some_and(Record::forgive) {
+/// Forgets what is held against a key. Whether that was anything.
+fn forgive<K: super::keyed::Keyed>(table: &mut Records<K>, key: &K) -> bool {
+    let Some(record) = table.get_mut(key) else { return false };
+    let held = record.failures > 0;
+    if record.forgive() {
         table.remove(key);
     }
+    held
 }
 
 /// The level of a key now.
@@ -235,7 +238,7 @@ impl LoginBook {
             wides: Table::new(Key::new(chance), THROTTLE_WIDE_SETS),
             logins: Table::new(Key::new(chance), THROTTLE_LOGIN_SETS),
             slots: Table::new(Key::new(chance), THROTTLE_PLACE_SETS),
-            evidence: Table::new(Key::new(chance), THROTTLE_EVIDENCE_SETS),
+            evidence: Evidence::new(chance),
             places: Places::default(),
         }
     }
@@ -419,21 +422,10 @@ impl LoginBook {
     }
 
     fn note_failure(&mut self, now: Now, reservation: &Reservation) {
-        let Self { evidence, hosts, limits, .. } = self;
-        let weigh = |host: &Prefix, _: &VecDeque<Failure>| {
-            Some(level(hosts, *host, now.moment, limits.host).weight())
-        };
-        if let Some(failures) = evidence.enter(reservation.spot.host, VecDeque::new, weigh) {
-            if failures.len() >= EVIDENCE_PER_HOST_MAX {
-                failures.pop_front();
-            }
-            let session = reservation.session.to_string();
-            failures.push_back(Failure { at: now.unix, session, login: reservation.shown.clone() });
-        }
-    }
-
-    pub(super) fn failures_of(&self, host: Prefix) -> Vec<Failure> {
-        self.evidence.get(&host).into_iter().flatten().cloned().collect()
+        let Limits { host, login, .. } = self.limits;
+        let host = level(&self.hosts, reservation.spot.host, now.moment, host);
+        let login = level(&self.logins, reservation.login, now.moment, login);
+        self.evidence.note(now, reservation, self.limits, host, login);
     }
 
     /// The login succeeded here: this place is known from now on. A record of failures stays.
@@ -441,18 +433,21 @@ impl LoginBook {
         self.places.learn(login, net, now.unix)
     }
 
-    pub(super) fn forgive(&mut self, spot: Spot) {
-        forgive(&mut self.hosts, &spot.host);
-        forgive(&mut self.nets, &spot.net);
-        spot.wide.into_iter().for_each(|wide| forgive(&mut self.wides, &wide));
+    /// Whether a record of failures went.
+    pub(super) fn forgive(&mut self, spot: Spot) -> bool {
+        let host = forgive(&mut self.hosts, &spot.host);
+        let net = forgive(&mut self.nets, &spot.net);
+        let wide = spot.wide.is_some_and(|wide| forgive(&mut self.wides, &wide));
         for (_, level) in self.slots.iter_mut().filter(|((_, net), _)| *net == spot.net) {
             level.clear();
         }
-        self.evidence.remove(&spot.host);
+        self.evidence.forgive(spot.host);
+        host || net || wide
     }
 
     pub(super) fn forgive_login(&mut self, login: u64) {
         forgive(&mut self.logins, &login);
+        self.evidence.forgive_login(login);
         for (_, level) in self.slots.iter_mut().filter(|((of, _), _)| *of == login) {
             level.clear();
         }
@@ -460,11 +455,6 @@ impl LoginBook {
 
     #[cfg(test)]
     pub(super) fn octets_max(&self) -> usize {
-        // A login has four octets a character at the most, a session twelve digits.
-        let failure =
-            size_of::<Failure>().saturating_add(LOG_LOGIN_CHARS_MAX.saturating_mul(4)).saturating_add(12);
-        let hosts = THROTTLE_EVIDENCE_SETS.saturating_mul(crate::limits::THROTTLE_WAYS);
-        let evidence = hosts.saturating_mul(EVIDENCE_PER_HOST_MAX).saturating_mul(failure);
         let tables = [
             self.hosts.octets_max(),
             self.nets.octets_max(),
@@ -473,7 +463,7 @@ impl LoginBook {
             self.slots.octets_max(),
             self.evidence.octets_max(),
         ];
-        tables.iter().sum::<usize>().saturating_add(evidence)
+        tables.iter().sum()
     }
 }
 
@@ -491,12 +481,4 @@ impl Levels {
         let failures = if known { self.slot.points() } else { self.host.points().max(self.net.points() / 4) };
         failures.saturating_mul(failures).saturating_mul(REFUSAL_TICK_MS).min(LOGIN_DELAY_MS_MAX)
     }
-}
-
-/// A login for the eye.
-fn shown(login: &[u8]) -> String {
-    // No character has more than four octets; what is behind them is not looked at.
-    let beginning = login.get(..LOG_LOGIN_CHARS_MAX.saturating_mul(4)).unwrap_or(login);
-    let text = String::from_utf8_lossy(beginning);
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(LOG_LOGIN_CHARS_MAX).collect()
 }

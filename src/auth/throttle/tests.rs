@@ -96,6 +96,20 @@ fn the_same_wrong_password_again_does_not_escalate_and_guessing_does() {
 }
 
 #[test]
+fn successes_in_between_do_not_make_an_old_password_a_guess_again() {
+    let mut t = throttle();
+    let source = ip("192.0.2.1");
+    // A telephone with the old password beside a laptop with the right one.
+    for n in 0..1_000 {
+        let login = "me@example.org";
+        assert!(guess(&mut t, now(n), source, login, "the old one"));
+        assert!(attempt(&mut t, now(n), source, login, "right", LoginOutcome::Accepted(AccountId(1))));
+    }
+    let told = t.explain(now(1_000), &Subject::Source(source));
+    assert!(told.standings[0].level < 10, "{told:?}");
+}
+
+#[test]
 fn one_success_does_not_wipe_a_record() {
     let mut t = throttle();
     let source = ip("192.0.2.1");
@@ -132,32 +146,6 @@ fn an_attack_on_one_login_from_everywhere_leaves_its_owner_in() {
     // The chances are used up for the moment, and come back one by one.
     assert!(!guess(&mut t, now(1), hotel, login, "right"));
     assert!(guess(&mut t, now(8), hotel, login, "right"));
-}
-
-#[test]
-fn a_spray_of_a_million_sources_grows_nothing_and_washes_nobody_out() {
-    let mut t = throttle();
-    let (bad, home) = (ip("192.0.2.1"), ip("198.51.100.7"));
-    assert!(attempt(&mut t, now(0), home, "me@example.org", "right", LoginOutcome::Accepted(AccountId(1))));
-    exhaust(&mut t, now(0), bad);
-    let mut checked = 0_u32;
-    for n in 0..1_000_000_u32 {
-        let [_, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
-        let login = format!("user{}@example.org", n.rem_euclid(5_000));
-        let passed = guess(&mut t, now(u64::from(n / 1_000)), IpAddr::from([10, b, c, d]), &login, "summer");
-        checked = checked.saturating_add(u32::from(passed));
-    }
-    assert!(checked > 900_000, "only {checked} of the spray were counted at all");
-    assert!(is_refused(&mut t, now(1_000), bad), "the heavy offender is still known");
-    // Each from a network of its own: in one /24 they would rightly share its limit.
-    let refused = (0..20_000_u32).filter(|n| {
-        let [_, _, c, d] = n.to_be_bytes();
-        !guess(&mut t, now(1_000), IpAddr::from([172, c, d, 1]), &format!("fresh{n}@example.org"), "x")
-    });
-    let refused = refused.count();
-    assert!(refused < 20, "{refused} of 20,000 fresh sources are refused");
-    let verdict = ask(&mut t, now(1_000), home, "me@example.org", "right");
-    assert!(matches!(verdict, LoginGate::Pass { class: QueueClass::KnownPlace, .. }));
 }
 
 #[test]
@@ -219,9 +207,12 @@ fn an_explanation_names_rule_times_and_evidence_and_forgiving_ends_it() {
     assert_eq!((refuses.since, refuses.until), (now(10).unix, Some(now(1_810).unix)));
     assert_eq!(told.evidence.len(), EVIDENCE_PER_HOST_MAX);
     assert_eq!(told.evidence[0].login, "info@example.org");
+    assert_eq!(told.entrance, Some(Entrance::AppPasswordsOnly));
     t.forgive(source);
     assert!(!is_refused(&mut t, now(20), source));
-    assert!(t.explain(now(20), &Subject::Source(source)).standings.is_empty());
+    let told = t.explain(now(20), &Subject::Source(source));
+    assert!(told.standings.is_empty());
+    assert_eq!(told.entrance, Some(Entrance::AtOnce));
 }
 
 #[test]
@@ -303,4 +294,68 @@ fn forgiving_an_address_forgives_the_known_places_in_its_network() {
     assert!(delay(&mut t) > 0);
     t.forgive(source);
     assert_eq!(delay(&mut t), 0);
+}
+
+#[test]
+fn what_must_be_kept_is_given_at_once_and_then_seldom() {
+    let mut t = throttle();
+    let refused = |t: &mut Throttle, seconds, number: u8| {
+        for n in 0..GUESSES_PER_HOST_DEFAULT {
+            guess(t, now(seconds), IpAddr::from([192, 0, number, 1]), "a@example.org", &n.to_string());
+        }
+    };
+    assert!(guess(&mut t, now(0), ip("192.0.2.1"), "a@example.org", "x"));
+    assert_eq!(t.next_save(), None, "one failure is forgotten by a restart");
+    refused(&mut t, 0, 3);
+    assert!(t.save(now(0)).is_some());
+    assert_eq!(t.next_save(), None, "nothing changed since");
+    refused(&mut t, 1, 4);
+    let soon = THROTTLE_SAVE_SOON_MS / 1_000;
+    assert!(t.save(now(soon - 1)).is_none() && t.save(now(soon)).is_some());
+    for n in 0..GUESSES_PER_HOST_DEFAULT / 2 {
+        guess(&mut t, now(soon), ip("192.0.5.1"), "a@example.org", &n.to_string());
+    }
+    let late = soon + THROTTLE_SAVE_MS / 1_000;
+    assert!(t.save(now(late - 1)).is_none() && t.save(now(late)).is_some());
+    t.forgive(ip("192.0.3.1"));
+    assert!(t.save_now(now(late)).is_some(), "who was forgiven stays so");
+}
+
+#[test]
+fn a_record_in_another_form_changes_nothing() {
+    let mut t = throttle();
+    exhaust(&mut t, now(0), ip("192.0.2.1"));
+    let mut json = serde_json::to_value(t.snapshot(now(0))).unwrap();
+    json["version"] = 2.into();
+    let mut again = throttle();
+    assert!(!again.restore(now(0), &serde_json::from_value(json).unwrap()));
+    assert!(!is_refused(&mut again, now(0), ip("192.0.2.1")));
+}
+
+#[test]
+fn visits_that_bring_nothing_make_the_next_wait_and_the_explanation_says_so() {
+    let mut t = throttle();
+    let (source, here) = (ip("192.0.2.1"), ip("127.0.0.1"));
+    for _ in 0..FRUITLESS_VISITS_MAX {
+        t.fruitless_visit(now(0), source);
+        t.fruitless_visit(now(0), here);
+    }
+    assert!(t.is_restless(now(1), source) && !t.is_restless(now(1), here));
+    assert_eq!(t.explain(now(1), &Subject::Source(source)).entrance, Some(Entrance::AfterAWait));
+    t.forgive(source);
+    assert!(!t.is_restless(now(1), source));
+}
+
+#[test]
+fn who_is_exempt_never_waits() {
+    let source = ip("192.0.2.1");
+    let dry = Rules { mode: Mode::DryRun, ..Rules::default() };
+    let allowed = Rules { allow: vec![Prefix::net(source)], ..Rules::default() };
+    for rules in [dry, allowed] {
+        let mut t = Throttle::new(rules, [5; 32]);
+        for _ in 0..FRUITLESS_VISITS_MAX {
+            t.fruitless_visit(now(0), source);
+        }
+        assert!(!t.is_restless(now(0), source));
+    }
 }

@@ -53,6 +53,9 @@ impl Store for Watched {
     fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
         self.store.report()
     }
+    fn throttle(&self) -> Result<Option<crate::auth::throttle::Snapshot>, StoreError> {
+        self.store.throttle()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.store.server_key()
     }
@@ -124,6 +127,7 @@ fn answers_of_commits(answers: &[FromStore]) -> Vec<(u64, CommitAnswer)> {
         FromStore::Spooled(..)
         | FromStore::Changed(_)
         | FromStore::Reported(_)
+        | FromStore::ThrottleKept(_)
         | FromStore::Remembered(_)
         | FromStore::Listed(..)
         | FromStore::Message(..)

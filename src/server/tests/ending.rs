@@ -142,6 +142,9 @@ impl crate::store::Store for Panicking {
     fn report(&self) -> Result<Vec<crate::auth::report::Day>, StoreError> {
         self.0.report()
     }
+    fn throttle(&self) -> Result<Option<crate::auth::throttle::Snapshot>, StoreError> {
+        self.0.throttle()
+    }
     fn server_key(&self) -> [u8; 32] {
         self.0.server_key()
     }
@@ -198,6 +201,7 @@ fn code_of_a_start(
         connections_per_net_max: 10,
         auth_report_days: 30,
         new_place_notice: true,
+        scram: crate::types::ScramUse::All,
         disk_reserve_octets: 0,
         idle_ms: 1_000,
         stop_grace_ms: 1_000,

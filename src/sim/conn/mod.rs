@@ -17,7 +17,7 @@ use crate::limits::{
     READ_OCTETS_PER_TURN,
 };
 use crate::smtp::session::{Session, Settings};
-use crate::types::{AccountId, Chance, MailId, Moment};
+use crate::types::{AccountId, Chance, ChannelBindings, MailId, Moment};
 use std::sync::Arc;
 
 /// Octets of one reply at the most.
@@ -204,7 +204,11 @@ impl Conn {
         if opened.came_up {
             self.handshake_by = None;
             self.output.extend_from_slice(SERVER_HELLO);
-            let facts = TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".into() };
+            let facts = TlsFacts {
+                version: "TLSv1.3",
+                cipher: "TLS13_AES_256_GCM_SHA384".into(),
+                bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+            };
             self.step(Event::TlsUp(facts), desk);
             if self.facts.listener == Listener::Submissions {
                 self.step(Event::Opened, desk);

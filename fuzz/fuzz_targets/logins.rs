@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|story: gatepost_fuzz::logins::Story| gatepost_fuzz::log_in(&story));

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|story: gatepost_fuzz::throttle::Story| gatepost_fuzz::compare(&story));
