@@ -12,12 +12,15 @@ ROOMS = [
     "auth/phc.rs",
     "auth/sasl.rs",
     "auth/verifier.rs",
+    "auth/verifier/*.rs",
     "auth/scram/*.rs",
     "auth/throttle/*.rs",
     "policy/*.rs",
     "smtp/command.rs",
     "smtp/session/mod.rs",
 ]
+# The other side, for tests and for those who try the server.
+NOT_OURS = ["auth/scram/client.rs"]
 FUNCTION = re.compile(r"^ *pub fn (\w+)([^{]*)\{", re.M)
 TAKES = re.compile(r"&mut |\[u8\]|&(?:'\w+ )?str\b|Address\b|Path\b")
 # These are compiled into whoever calls them, so they are looked at there.
@@ -41,6 +44,7 @@ def left_out(source, entries):
     missing = []
     for room in ROOMS:
         files = sorted(glob.glob(os.path.join(source, room)))
+        files = [file for file in files if os.path.relpath(file, source) not in NOT_OURS]
         if not files:
             missing.append(f"{room} (no such file: proof/complete.py is out of date)")
         for file in files:

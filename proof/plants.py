@@ -100,8 +100,8 @@ PLANTS = [
     _plant(
         "unreachable",
         "auth/verifier.rs",
-        "else { return };\n        if let Some(who) = answered.who",
-        "else { unreachable!() };\n        if let Some(who) = answered.who",
+        "self.in_flight.take_if(|flying| flying.id == job) else { return };",
+        "self.in_flight.take_if(|flying| flying.id == job) else { unreachable!() };",
         "auth::verifier::Verifier::hashed",
     ),
 ]
