@@ -89,6 +89,9 @@ def walks(root, target):
     left_out = complete.left_out(os.path.join(root, "src"), [name.removeprefix("proof::") for name in said])
     if left_out:
         raise Trouble(f"proof/src/entries.rs does not have {', '.join(left_out)}")
+    failing = complete.failing_by_itself(os.path.join(root, "src"))
+    if failing:
+        raise Trouble(f"what a `Display` of {', '.join(failing)} does with `fmt::Error` may make `format!` panic")
     missing = [name for name in said if name not in starts]
     if missing or not said:
         raise Trouble(f"entry points that are not in the object file: {', '.join(missing) or 'all'}")
