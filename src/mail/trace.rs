@@ -91,7 +91,7 @@ pub fn received(facts: &ReceivedFacts<'_>) -> Vec<u8> {
         field.word(&format!("({} {})", comment(tls.version), comment(&tls.cipher)));
     }
     field.clause("id", &format!("{}", facts.id));
-    let recipient = facts.recipient.map(ToString::to_string);
+    let recipient = facts.recipient.map(|recipient| format!("{recipient}"));
     // A header may hold UTF-8 only in a message that came with SMTPUTF8.
     if let Some(recipient) = recipient.filter(|text| facts.utf8 || text.is_ascii()) {
         field.clause("for", &recipient);
