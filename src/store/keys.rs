@@ -26,8 +26,8 @@
 mod kept;
 
 pub use kept::{
-    decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report, encode_scram,
-    encode_throttle,
+    decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
+    encode_scram, encode_throttle,
 };
 
 use super::{MessageRecord, StoreError};
