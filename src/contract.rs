@@ -5,12 +5,17 @@
 //! (the loop in `server/`, a dialogue, a fuzzer, the simulation) carries questions away and brings answers
 //! back; that is why none of the rooms that decide needs to know who answers.
 
+use crate::auth::scram::ScramProof;
+use crate::auth::scram::keys::ServerSignature;
 use crate::auth::verdict::LoginVerdict;
 use crate::limits;
 use crate::policy::recipient::RecipientLookup;
 use crate::policy::sender::SenderLookup;
 use crate::telemetry::note::Note;
-use crate::types::{AccountId, ForwardPath, MailId, Moment, Reply, ReversePath, Secret, SessionId, UnixTime};
+use crate::types::{
+    AccountId, ChannelBindings, ForwardPath, MailId, Moment, Reply, ReversePath, ScramSalt, Secret,
+    SessionId, UnixTime,
+};
 use std::net::IpAddr;
 
 /// What kind of door a peer came through.
@@ -55,6 +60,8 @@ pub struct TlsFacts {
     pub version: &'static str,
     /// The cipher suite by its IANA name.
     pub cipher: String,
+    /// What a login can be bound to.
+    pub bindings: ChannelBindings,
 }
 
 /// Ties an [`Answer`] to its [`Question`]. An answer whose ticket is not the one awaited is ignored.
@@ -203,6 +210,10 @@ pub enum Question {
         /// The authorization identity, if one was sent that is not empty (RFC 4616).
         authorize_as: Option<Vec<u8>>,
     },
+    /// What is the salt of this login name (prepared by RFC 4013)? Every name has one.
+    Salt(Vec<u8>),
+    /// Is this SCRAM proof right? The answer comes as the one to [`Question::Login`] does.
+    Proof(Box<ScramProof>),
     /// Make what was kept durable.
     Commit(Box<Commit>),
 }
@@ -218,6 +229,10 @@ pub enum Answer {
     Recipient(RecipientLookup),
     /// To [`Question::Login`].
     Login(LoginVerdict),
+    /// To [`Question::Salt`].
+    Salt(ScramSalt),
+    /// To [`Question::Proof`]; the signature is for the client of a proof that is right.
+    Proof(LoginVerdict, ServerSignature),
     /// To [`Question::Commit`].
     Commit(CommitAnswer),
 }

@@ -6,7 +6,8 @@
 use crate::auth::report::{Day, DayNumber};
 use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
-use crate::types::{Address, Uid, UnixTime};
+use crate::telemetry::turns::Summary;
+use crate::types::{Address, AddressKey, ScramSalt, ScramUse, Uid, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -20,6 +21,8 @@ pub enum Request {
     Change(plan::Request),
     /// The whole directory, password hashes replaced by `*`.
     Directory,
+    /// The salts of the addresses of the account that has this address, for making SCRAM keys.
+    ScramSalts(Address),
     /// The first day of the report of logins from this one on.
     AuthReport(DayNumber),
     /// Messages of the account that has this address, from the uid after this one.
@@ -30,6 +33,8 @@ pub enum Request {
     AuthExplain(AuthSubject),
     /// Forget it.
     AuthForgive(AuthSubject),
+    /// How the running server does.
+    Status,
 }
 
 /// Whom a question to the throttle is about.
@@ -53,6 +58,8 @@ pub enum Response {
     },
     /// The directory as changes that make it from nothing.
     Directory(Vec<Change>),
+    /// Whose logins SCRAM is for, and the salts of the first few addresses.
+    ScramSalts(ScramUse, Vec<(AddressKey, ScramSalt)>),
     /// A day of the report, or that there is none that late.
     ReportDay(Option<Box<Day>>),
     /// A page of messages; ask again from the last uid until `more` is false.
@@ -68,8 +75,64 @@ pub enum Response {
     Explained(Box<Explanation>),
     /// No server runs: the throttle, which lives in its memory, holds nothing against anybody.
     NoThrottle,
+    /// How the server does.
+    Status(Box<Status>),
     /// It cannot be done: a sentence for the administrator.
     Refused(Refusal, String),
+}
+
+/// How a running server does. Counts begin with its process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the program that runs, which may be older than the one that asks.
+    pub version: String,
+    /// When the process began.
+    pub started: UnixTime,
+    /// Seconds since.
+    pub uptime_seconds: u64,
+    /// Open now.
+    pub connections: u64,
+    /// How many may be.
+    pub connections_max: u64,
+    /// Messages kept.
+    pub accepted: u64,
+    /// What can be kept.
+    pub store: StoreState,
+    /// Octets free on the disk when last looked.
+    pub free_octets: u64,
+    /// Octets that stay free: `disk-reserve` in the configuration.
+    pub reserve_octets: u64,
+    /// Turns of the loop by the clock.
+    pub turns: Summary,
+    /// Turns of the loop by the processor time of its thread.
+    pub turns_processor: Summary,
+    /// What happened how often, by name.
+    pub events: Vec<EventCount>,
+}
+
+/// What the store takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreState {
+    /// Mail.
+    Working,
+    /// No new mail until it has caught up with what it has.
+    Behind,
+    /// No new mail until there is room on the disk.
+    Full,
+    /// Nothing: it failed, and the server is about to start anew.
+    Down,
+}
+
+/// One of the counters behind the log lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventCount {
+    /// What happened, such as `login`.
+    pub event: String,
+    /// Which kind of it, such as `wrong-password`.
+    pub kind: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// Why a request was refused; decides the exit code.

@@ -7,7 +7,9 @@ mod administration;
 pub mod login;
 mod stored;
 
-use crate::auth::sasl::{Exchange, Mechanism, Step};
+use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
+use crate::auth::scram::keys::ServerSignature;
+use crate::auth::verdict::ProvenBy;
 use crate::contract::{Listener, TlsFacts};
 use crate::dialog::play::{Cuts, Report, play_for_laws};
 use crate::dialog::text::Text;
@@ -19,7 +21,7 @@ use crate::mail::date;
 use crate::mail::scan::HeaderScan;
 use crate::mail::trace::{self, ReceivedFacts};
 use crate::smtp::command::{self, Command, Dialect};
-use crate::types::{Chance, Domain, MailId, UnixTime};
+use crate::types::{AccountId, Chance, ChannelBindings, Domain, MailId, ScramSalt, UnixTime};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// A broken promise, in words.
@@ -194,7 +196,8 @@ fn trace(data: &[u8]) -> Verdict {
     let number = data.iter().take(8).fold(0u64, |sum, octet| (sum << 8) | u64::from(*octet));
     let hostname = default_hostname()?;
     let name = String::from_utf8_lossy(data);
-    let tls = TlsFacts { version: "TLSv1.3", cipher: name.clone().into_owned() };
+    let tls =
+        TlsFacts { version: "TLSv1.3", cipher: name.clone().into_owned(), bindings: Default::default() };
     let field = trace::received(&ReceivedFacts {
         client_name: &name,
         address: IpAddr::V6(Ipv6Addr::from(u128::from(number))),
@@ -218,19 +221,31 @@ fn trace(data: &[u8]) -> Verdict {
     promise(date::rfc3339(read) == written, "a time is read as another")
 }
 
-/// An exchange ends after at most three steps, with credentials or without.
+/// An exchange ends after at most four lines, with a claim or without.
 fn sasl(data: &[u8]) -> Verdict {
     for mechanism in Mechanism::ALL {
         let mut lines = data.split(|octet| *octet == b'\n');
-        let mut exchange = Exchange::new(mechanism);
+        let bindings = ChannelBindings { exporter: Some([b'E'; 32]), end_point: None };
+        let mut chance = Chance::from_seed([1; 32]);
+        let around = &mut Surroundings { bindings: &bindings, chance: &mut chance };
+        let mut exchange = Exchange::new(mechanism, around);
         let initial = lines.next().filter(|line| !line.is_empty());
         let mut step = exchange.start(initial);
         let mut challenges = 0u8;
-        while let Step::Challenge(text) = step {
-            challenges = challenges.saturating_add(1);
-            promise(challenges <= 2, "an exchange goes on and on")?;
-            promise(text.is_ascii(), "a challenge is not ASCII")?;
-            step = exchange.respond(lines.next().unwrap_or_default());
+        loop {
+            step = match step {
+                Step::Challenge(text) => {
+                    challenges = challenges.saturating_add(1);
+                    promise(challenges <= 3, "an exchange goes on and on")?;
+                    promise(text.is_ascii(), "a challenge is not ASCII")?;
+                    exchange.respond(lines.next().unwrap_or_default())
+                }
+                Step::AskSalt(_) => exchange.salted(&ScramSalt { salt: [1; 16], iterations: 4_096 }),
+                Step::AskProof(_) => {
+                    exchange.proved(AccountId(1), ProvenBy::MainPassword, ServerSignature([1; 32]))
+                }
+                Step::Proven(..) | Step::Credentials { .. } | Step::Cancelled | Step::Malformed => break,
+            }
         }
     }
     Ok(())

@@ -112,6 +112,8 @@ fn catcher(bug: PlantedBug) -> Law {
         PlantedBug::AnybodyIsAnySender => Law::Order,
         PlantedBug::EveryPasswordIsRight => Law::RightPassword,
         PlantedBug::StaysFull => Law::FreshDelivery,
+        PlantedBug::FeedsUnwanted => Law::Progress,
+        PlantedBug::QuestionStaysOpen | PlantedBug::ClosesBeforeReply => Law::BoundedStep,
     }
 }
 

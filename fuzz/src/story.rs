@@ -232,7 +232,11 @@ impl Step {
             }
             Self::TlsUp => {
                 let cipher = "TLS13_AES_128_GCM_SHA256".to_owned();
-                Some(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher }))
+                Some(Event::TlsUp(TlsFacts {
+                    version: "TLSv1.3",
+                    cipher,
+                    bindings: gatepost::types::ChannelBindings::default(),
+                }))
             }
             Self::TlsFailed => Some(Event::TlsFailed),
             Self::PeerClosed => Some(Event::PeerClosed),

@@ -7,7 +7,7 @@
 
 use super::password::{generate_groups, normalise};
 use crate::directory::credential::{AppPasswords, CredentialId, CredentialTag};
-use crate::directory::plan::Request;
+use crate::directory::plan::{KeysOf, Request};
 use crate::limits::{CREDENTIAL_GROUPS, CREDENTIALS_PER_ACCOUNT_MAX, PASSWORD_OCTETS_MAX};
 use crate::types::{Chance, Secret};
 use aws_lc_rs::{constant_time, digest, hmac};
@@ -42,13 +42,16 @@ pub fn seal(key: &hmac::Key, digest: CredentialTag) -> CredentialTag {
     tag_of(context.sign().as_ref())
 }
 
-/// A request as it is planned: a digest of a new application password is sealed, everything else stays as it
+/// A request as it is planned: a digest of an application password is sealed, everything else stays as it
 /// is. To be called once, by whoever has the key.
 #[must_use]
 pub fn sealed(key: &[u8; 32], request: Request) -> Request {
+    let seal = |digest| seal(&hmac::Key::new(hmac::HMAC_SHA256, key), digest);
     if let Request::CredentialAdd(address, name, created, digest) = request {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        return Request::CredentialAdd(address, name, created, seal(&key, digest));
+        return Request::CredentialAdd(address, name, created, seal(digest));
+    }
+    if let Request::ScramKeys(address, KeysOf::AppPassword(digest), keys) = request {
+        return Request::ScramKeys(address, KeysOf::AppPassword(seal(digest)), keys);
     }
     request
 }

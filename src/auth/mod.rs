@@ -1,5 +1,5 @@
 //! Who a peer is. Nothing in this room can panic: it is compiled with the lints below on `forbid`, and
-//! `.ci/run` proves the same at link time for the parts that can stand alone.
+//! `proof/check.py` proves the same of the machine code.
 #![forbid(
     clippy::unwrap_used,
     clippy::expect_used,

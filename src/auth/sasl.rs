@@ -1,15 +1,25 @@
-//! The client's side of PLAIN and LOGIN as it arrives (RFC 4616, RFC 4954, draft-murchison-sasl-login).
+//! An exchange of SASL as its base64 lines arrive (RFC 4422, RFC 4954): SCRAM (see `scram`), PLAIN (RFC 4616)
+//! and LOGIN (draft-murchison-sasl-login), for every protocol that has lines of base64.
 //!
-//! A machine without keys: responses go in, the next challenge or what the peer claims to be comes out.
-//! Whether the claim is true is a question for `auth::verifier`.
+//! A machine without keys: responses go in, the next challenge, a question, or what the peer claims to be comes
+//! out. Whether the claim is true is a question for `auth::verifier`.
 
-use crate::types::Secret;
+use super::scram::keys::ServerSignature;
+use super::scram::message::encode;
+use super::scram::{Binding, Scram, ScramProof, ScramStep};
+use super::verdict::ProvenBy;
+use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt, ScramUse, Secret};
 use base64ct::{Base64, Encoding};
+use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 /// A mechanism on offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mechanism {
+    /// A proof that is bound to the TLS connection (RFC 5802, RFC 7677).
+    ScramSha256Plus,
+    /// A proof.
+    ScramSha256,
     /// Name and password in one message (RFC 4616).
     Plain,
     /// Name and password one after the other; obsolete, and still the only one some programs speak.
@@ -17,8 +27,8 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// All of them, in the order they are offered.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// All of them, the strongest first, in the order they are offered.
+    pub const ALL: [Self; 4] = [Self::ScramSha256Plus, Self::ScramSha256, Self::Plain, Self::Login];
 
     /// Reads the name of a mechanism, in any case (RFC 4954 section 4).
     #[must_use]
@@ -30,8 +40,20 @@ impl Mechanism {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::ScramSha256 => "SCRAM-SHA-256",
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
+        }
+    }
+
+    /// Whether it is on offer where SCRAM is for these logins, and the connection has this to bind to.
+    #[must_use]
+    pub fn is_offered(self, scram: ScramUse, bindings: &ChannelBindings) -> bool {
+        match self {
+            Self::ScramSha256Plus => scram.is_offered() && !bindings.is_empty(),
+            Self::ScramSha256 => scram.is_offered(),
+            Self::Plain | Self::Login => true,
         }
     }
 }
@@ -40,7 +62,13 @@ impl Mechanism {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
     /// Send this base64 text after `334 ` and come back with the next line.
-    Challenge(&'static str),
+    Challenge(Cow<'static, str>),
+    /// Ask for the salt of this login name, and come back with [`Exchange::salted`].
+    AskSalt(Vec<u8>),
+    /// Ask whether this proof is right. If it is, come back with [`Exchange::proved`]; else it is over.
+    AskProof(Box<ScramProof>),
+    /// The exchange is over: a proof was right, and the peer knows that we know.
+    Proven(AccountId, ProvenBy),
     /// The exchange is over; this is what the peer claims.
     Credentials {
         /// The authentication identity as sent.
@@ -61,6 +89,15 @@ const LOGIN_ASKS_NAME: &str = "VXNlcm5hbWU6";
 /// `Password:` in base64.
 const LOGIN_ASKS_PASSWORD: &str = "UGFzc3dvcmQ6";
 
+/// What the connection brings to an exchange.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// What it can be bound to.
+    pub bindings: &'a ChannelBindings,
+    /// Where a nonce comes from.
+    pub chance: &'a mut Chance,
+}
+
 /// One exchange, from AUTH to its end.
 #[derive(Debug)]
 pub struct Exchange {
@@ -73,18 +110,31 @@ enum State {
     Plain,
     LoginName,
     LoginPassword(Vec<u8>),
+    Scram(Box<Scram>),
     Over,
 }
 
 impl Exchange {
     /// An exchange that has not begun.
     #[must_use]
-    pub fn new(mechanism: Mechanism) -> Self {
+    pub fn new(mechanism: Mechanism, around: &mut Surroundings<'_>) -> Self {
+        let mut scram = |binding| State::Scram(Box::new(Scram::new(binding, around.bindings, around.chance)));
         Self {
             state: match mechanism {
+                Mechanism::ScramSha256Plus => scram(Binding::Plus),
+                Mechanism::ScramSha256 => scram(Binding::Plain),
                 Mechanism::Plain => State::Plain,
                 Mechanism::Login => State::LoginName,
             },
+        }
+    }
+
+    /// The login name of a SCRAM exchange, prepared; empty before it is known.
+    #[must_use]
+    pub fn login(&self) -> &[u8] {
+        match &self.state {
+            State::Scram(scram) => scram.login(),
+            State::Plain | State::LoginName | State::LoginPassword(_) | State::Over => &[],
         }
     }
 
@@ -93,8 +143,9 @@ impl Exchange {
     pub fn start(&mut self, initial: Option<&[u8]>) -> Step {
         match initial {
             None => match &self.state {
-                State::Plain => Step::Challenge(""),
-                State::LoginName => Step::Challenge(LOGIN_ASKS_NAME),
+                // The client speaks first.
+                State::Plain | State::Scram(_) => Step::Challenge("".into()),
+                State::LoginName => Step::Challenge(LOGIN_ASKS_NAME.into()),
                 State::LoginPassword(_) | State::Over => self.malformed(),
             },
             Some(b"=") => self.take(Zeroizing::default()),
@@ -134,13 +185,51 @@ impl Exchange {
             State::Plain => plain(&response),
             State::LoginName => {
                 self.state = State::LoginPassword(response.to_vec());
-                Step::Challenge(LOGIN_ASKS_PASSWORD)
+                Step::Challenge(LOGIN_ASKS_PASSWORD.into())
             }
             State::LoginPassword(login) => {
                 Step::Credentials { login, password: Secret::new(response.to_vec()), authorize_as: None }
             }
+            State::Scram(mut scram) => {
+                let step = scram.take(&response);
+                self.scram(scram, step)
+            }
             State::Over => Step::Malformed,
         }
+    }
+
+    /// The salt that was asked for.
+    pub fn salted(&mut self, salt: &ScramSalt) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Scram(mut scram) => {
+                let step = scram.salted(salt);
+                self.scram(scram, step)
+            }
+            State::Plain | State::LoginName | State::LoginPassword(_) | State::Over => Step::Malformed,
+        }
+    }
+
+    /// The proof was right. The peer is shown the server's own, and answers it with nothing.
+    pub fn proved(&mut self, account: AccountId, by: ProvenBy, signature: ServerSignature) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Scram(mut scram) => {
+                let step = scram.proved(account, by, signature);
+                self.scram(scram, step)
+            }
+            State::Plain | State::LoginName | State::LoginPassword(_) | State::Over => Step::Malformed,
+        }
+    }
+
+    fn scram(&mut self, scram: Box<Scram>, step: ScramStep) -> Step {
+        let step = match step {
+            ScramStep::AskSalt => Step::AskSalt(scram.login().to_vec()),
+            ScramStep::AskProof(proof) => Step::AskProof(proof),
+            ScramStep::Send(message) => Step::Challenge(encode::<Base64>(message.as_bytes()).into()),
+            ScramStep::Proven(account, by) => Step::Proven(account, by),
+            ScramStep::Malformed => return Step::Malformed,
+        };
+        self.state = State::Scram(scram);
+        step
     }
 }
 
@@ -180,15 +269,23 @@ mod tests {
         }
     }
 
+    fn exchange(mechanism: Mechanism) -> Exchange {
+        let bindings = ChannelBindings { exporter: Some([1; 32]), end_point: None };
+        let chance = &mut Chance::from_seed([7; 32]);
+        Exchange::new(mechanism, &mut Surroundings { bindings: &bindings, chance })
+    }
+
     fn start(mechanism: Mechanism, initial: &[u8]) -> Step {
-        Exchange::new(mechanism).start(Some(initial))
+        exchange(mechanism).start(Some(initial))
     }
 
     #[test]
     fn a_mechanism_is_read_in_any_case_and_nothing_else_is_one() {
         assert_eq!(Mechanism::parse(b"pLaIn"), Some(Mechanism::Plain));
         assert_eq!(Mechanism::parse(b"LOGIN"), Some(Mechanism::Login));
-        for other in [&b""[..], b"PLAIN ", b"PLAI", b"LOGINX", b"SCRAM-SHA-256", b"\xff"] {
+        assert_eq!(Mechanism::parse(b"scram-sha-256"), Some(Mechanism::ScramSha256));
+        assert_eq!(Mechanism::parse(b"SCRAM-SHA-256-PLUS"), Some(Mechanism::ScramSha256Plus));
+        for other in [&b""[..], b"PLAIN ", b"PLAI", b"LOGINX", b"SCRAM-SHA-1", b"SCRAM-SHA-256-", b"\xff"] {
             assert_eq!(Mechanism::parse(other), None);
         }
     }
@@ -201,8 +298,8 @@ mod tests {
 
     #[test]
     fn plain_without_an_initial_response_asks_with_an_empty_challenge() {
-        let mut exchange = Exchange::new(Mechanism::Plain);
-        assert_eq!(exchange.start(None), Step::Challenge(""));
+        let mut exchange = exchange(Mechanism::Plain);
+        assert_eq!(exchange.start(None), Step::Challenge("".into()));
         assert_eq!(exchange.respond(&encoded(b"other\0me\0pw")), credentials("me", "pw", Some("other")));
     }
 
@@ -220,16 +317,16 @@ mod tests {
 
     #[test]
     fn login_asks_for_name_and_password() {
-        let mut exchange = Exchange::new(Mechanism::Login);
-        assert_eq!(exchange.start(None), Step::Challenge(LOGIN_ASKS_NAME));
-        assert_eq!(exchange.respond(&encoded(b"me")), Step::Challenge(LOGIN_ASKS_PASSWORD));
+        let mut exchange = exchange(Mechanism::Login);
+        assert_eq!(exchange.start(None), Step::Challenge(LOGIN_ASKS_NAME.into()));
+        assert_eq!(exchange.respond(&encoded(b"me")), Step::Challenge(LOGIN_ASKS_PASSWORD.into()));
         assert_eq!(exchange.respond(&encoded(b"a\0b")), credentials("me", "a\0b", None));
     }
 
     #[test]
     fn login_takes_the_name_as_initial_response() {
-        let mut exchange = Exchange::new(Mechanism::Login);
-        assert_eq!(exchange.start(Some(&encoded(b"me"))), Step::Challenge(LOGIN_ASKS_PASSWORD));
+        let mut exchange = exchange(Mechanism::Login);
+        assert_eq!(exchange.start(Some(&encoded(b"me"))), Step::Challenge(LOGIN_ASKS_PASSWORD.into()));
         assert_eq!(exchange.respond(b""), credentials("me", "", None));
     }
 
@@ -241,9 +338,9 @@ mod tests {
 
     #[test]
     fn an_equals_sign_is_an_empty_response_only_at_the_start() {
-        assert_eq!(start(Mechanism::Login, b"="), Step::Challenge(LOGIN_ASKS_PASSWORD));
+        assert_eq!(start(Mechanism::Login, b"="), Step::Challenge(LOGIN_ASKS_PASSWORD.into()));
         assert_eq!(start(Mechanism::Plain, b"="), Step::Malformed);
-        let mut exchange = Exchange::new(Mechanism::Login);
+        let mut exchange = exchange(Mechanism::Login);
         exchange.start(None);
         assert_eq!(exchange.respond(b"="), Step::Malformed);
     }
@@ -251,10 +348,10 @@ mod tests {
     #[test]
     fn an_asterisk_cancels_at_every_challenge_and_not_before() {
         assert_eq!(start(Mechanism::Plain, b"*"), Step::Malformed);
-        let mut plain = Exchange::new(Mechanism::Plain);
+        let mut plain = exchange(Mechanism::Plain);
         plain.start(None);
         assert_eq!(plain.respond(b"*"), Step::Cancelled);
-        let mut login = Exchange::new(Mechanism::Login);
+        let mut login = exchange(Mechanism::Login);
         login.start(Some(&encoded(b"me")));
         assert_eq!(login.respond(b"*"), Step::Cancelled);
     }
@@ -280,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_exchange_that_is_over_takes_nothing_more() {
-        let mut exchange = Exchange::new(Mechanism::Plain);
+        let mut exchange = exchange(Mechanism::Plain);
         exchange.start(Some(&encoded(b"\0me\0pw")));
         assert_eq!(exchange.respond(&encoded(b"\0me\0pw")), Step::Malformed);
         assert_eq!(exchange.start(None), Step::Malformed);
@@ -290,8 +387,9 @@ mod tests {
     fn any_octets_end_an_exchange_within_three_lines() {
         let mut chance = Chance::from_seed([7; 32]);
         for round in 0..2_000_u32 {
-            let mechanism = if round.is_multiple_of(2) { Mechanism::Plain } else { Mechanism::Login };
-            let mut exchange = Exchange::new(mechanism);
+            let all = Mechanism::ALL;
+            let mechanism = all[usize::try_from(round).unwrap() % all.len()];
+            let mut exchange = exchange(mechanism);
             let mut step = exchange.start(None);
             let mut lines = 0;
             while let Step::Challenge(_) = step {
@@ -307,6 +405,39 @@ mod tests {
             }
             assert!(lines <= 3);
         }
+    }
+
+    #[test]
+    fn scram_asks_for_a_salt_and_a_verdict_and_ends_with_an_empty_response() {
+        let mut scram = exchange(Mechanism::ScramSha256);
+        assert_eq!(scram.start(None), Step::Challenge("".into()));
+        let asked = scram.respond(&encoded(b"n,,n=me@example.org,r=abc"));
+        assert_eq!(asked, Step::AskSalt(b"me@example.org".to_vec()));
+        let Step::Challenge(text) = scram.salted(&ScramSalt { salt: [1; 16], iterations: 4_096 }) else {
+            panic!("no challenge")
+        };
+        let first = String::from_utf8(Base64::decode_vec(&text).unwrap()).unwrap();
+        let nonce = first.strip_prefix("r=").unwrap().split(',').next().unwrap();
+        let last = format!("c=biws,r={nonce},p={}", Base64::encode_string(&[0; 32]));
+        let Step::AskProof(proof) = scram.respond(&encoded(last.as_bytes())) else { panic!("no proof") };
+        assert_eq!(proof.flaw, None);
+        let signed = scram.proved(AccountId(3), ProvenBy::MainPassword, ServerSignature([2; 32]));
+        assert!(matches!(signed, Step::Challenge(_)));
+        assert_eq!(scram.respond(b""), Step::Proven(AccountId(3), ProvenBy::MainPassword));
+    }
+
+    #[test]
+    fn plus_is_offered_where_there_is_something_to_bind_to() {
+        let (none, some) =
+            (ChannelBindings::default(), ChannelBindings { exporter: Some([1; 32]), end_point: None });
+        let offered = |scram, bindings| -> Vec<&str> {
+            let offered = Mechanism::ALL.into_iter().filter(|one| one.is_offered(scram, bindings));
+            offered.map(Mechanism::name).collect()
+        };
+        let all = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"];
+        assert_eq!(offered(ScramUse::All, &some), all);
+        assert_eq!(offered(ScramUse::AppPasswords, &none), all[1..]);
+        assert_eq!(offered(ScramUse::Off, &some), all[2..]);
     }
 
     #[test]

@@ -3,20 +3,29 @@
 //!
 //! A machine of its own: attempts, the worker's answers and the time go in; jobs and verdicts come out.
 
+mod enrol;
+mod proof;
+mod tuning;
+
+pub use enrol::{DeriveJob, Enrolled};
+pub use proof::ProofAttempt;
+pub(crate) use tuning::Tuning;
+
 use super::credential;
 use super::lookup::{LoginLookup, look_up};
 use super::password::{PasswordHash, normalise};
 use super::queue::{FairQueue, Full};
+use super::scram::keys::ServerSignature;
+use super::scram::salts::Salts;
 use super::throttle::{Because, LoginGate, LoginOutcome, QueueClass, Reservation, Throttle, Try};
 use super::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::Ticket;
+use crate::directory::credential::CredentialId;
 use crate::directory::{Account, AccountState, Directory, Target};
-use crate::limits::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, HASH_MS_MAX, LOGIN_OCTETS_MAX,
-    PASSWORD_OCTETS_MAX, REFUSAL_MS_MIN, REFUSAL_TICK_MS,
-};
-use crate::types::{Address, Chance, Moment, Now, Prefix, Secret, SessionId};
+use crate::limits::{ARGON2_LANES, ARGON2_SALT_OCTETS, HASH_MS_MAX, LOGIN_OCTETS_MAX, PASSWORD_OCTETS_MAX};
+use crate::types::{Address, Chance, Moment, Now, Prefix, ScramUse, Secret, SessionId};
 use aws_lc_rs::hmac;
+use enrol::{Checked, Enrolment};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -69,6 +78,9 @@ pub struct Decided {
     pub ticket: Ticket,
     /// The verdict.
     pub verdict: LoginVerdict,
+    /// For a SCRAM proof, what proves to the client that the server knows it. Worth something with
+    /// [`LoginVerdict::Accepted`] alone.
+    pub signature: Option<ServerSignature>,
 }
 
 /// The machine.
@@ -78,11 +90,16 @@ pub struct Decided {
 /// of connections; the part that holds passwords is bounded by [`HASH_QUEUE_MAX`](crate::limits::HASH_QUEUE_MAX).
 #[derive(Debug)]
 pub struct Verifier {
+    tuning: Tuning,
     key: hmac::Key,
     chance: Chance,
     worker: Worker,
     queue: FairQueue<Waiting>,
     in_flight: Option<InFlight>,
+    scram: ScramUse,
+    salts: Salts,
+    /// Passwords that were right, and keys that are made of them.
+    enrolment: Enrolment,
     decided: Vec<Leaving>,
     /// What the throttle reserved for attempts that are not decided yet, and how much later their refusal
     /// leaves. A session has one attempt at the most.
@@ -110,6 +127,7 @@ enum Worker {
 #[derive(Debug)]
 struct Waiting {
     who: Who,
+    login: Vec<u8>,
     password: Secret,
     hash: PasswordHash,
     if_right: LoginVerdict,
@@ -131,6 +149,8 @@ struct InFlight {
     /// `None`: the session is over. The worker is busy all the same.
     who: Option<Who>,
     since: Moment,
+    /// What was checked, for making SCRAM keys of it if it is right.
+    checked: Checked,
     if_right: LoginVerdict,
     if_wrong: LoginVerdict,
 }
@@ -145,7 +165,7 @@ struct Leaving {
 /// What a login needs before it is decided.
 enum Need {
     /// One argon2id run, and what it says.
-    Hash { hash: Option<PasswordHash>, if_right: LoginVerdict, if_wrong: LoginVerdict },
+    Hash { phc: Option<String>, if_right: LoginVerdict, if_wrong: LoginVerdict },
     /// Nothing: it cannot be checked.
     Nothing(Unavailability),
 }
@@ -155,19 +175,19 @@ enum Need {
 fn need(lookup: LoginLookup) -> Need {
     let never = |refusal| {
         let verdict = LoginVerdict::Refused(refusal);
-        Need::Hash { hash: None, if_right: verdict, if_wrong: verdict }
+        Need::Hash { phc: None, if_right: verdict, if_wrong: verdict }
     };
-    // A hash that cannot be read is no password: nobody logs in with it, and nobody sees a difference.
-    let stored = |phc: &str, right, wrong| match PasswordHash::parse(phc) {
-        Ok(hash) => Need::Hash { hash: Some(hash), if_right: right, if_wrong: LoginVerdict::Refused(wrong) },
-        Err(_) => never(Refusal::NoPassword),
+    let stored = |phc, right, wrong| Need::Hash {
+        phc: Some(phc),
+        if_right: right,
+        if_wrong: LoginVerdict::Refused(wrong),
     };
     match lookup {
         LoginLookup::Account(id, phc) => {
-            stored(&phc, LoginVerdict::Accepted(id, ProvenBy::MainPassword), Refusal::WrongPassword)
+            stored(phc, LoginVerdict::Accepted(id, ProvenBy::MainPassword), Refusal::WrongPassword)
         }
         LoginLookup::DisabledAccount(id, phc) => {
-            stored(&phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
+            stored(phc, LoginVerdict::Disabled(id), Refusal::WrongPasswordOfDisabledAccount)
         }
         LoginLookup::MainPasswordForbidden(_) => never(Refusal::MainPasswordForbidden),
         LoginLookup::AccountWithoutPassword(_) => never(Refusal::NoPassword),
@@ -185,16 +205,34 @@ impl Verifier {
     #[must_use]
     pub fn new(server_key: [u8; 32], chance: Chance) -> Self {
         Self {
+            tuning: Tuning::current(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &server_key),
             chance,
             worker: Worker::Gone,
             queue: FairQueue::default(),
             in_flight: None,
+            scram: ScramUse::default(),
+            salts: Salts::new(&server_key),
+            enrolment: Enrolment::default(),
             decided: Vec::new(),
             held: BTreeMap::new(),
             ended: Vec::new(),
             next_id: 0,
         }
+    }
+
+    /// The same with other rules for SCRAM.
+    #[must_use]
+    pub fn with_scram(mut self, scram: ScramUse, salts: Salts) -> Self {
+        self.scram = scram;
+        self.salts = salts;
+        self
+    }
+
+    /// The salt of every name.
+    #[must_use]
+    pub fn salts(&self) -> &Salts {
+        &self.salts
     }
 
     /// Takes a login through the throttle. Its verdict comes from [`Verifier::due`]; call
@@ -210,11 +248,9 @@ impl Verifier {
         let name = canonical(&attempt.login);
         if let Some(verdict) = self.by_app_password(directory, &attempt) {
             // Verified, not merely of that look: no rule of the throttle and no queue stands before it.
-            match verdict {
-                LoginVerdict::Accepted(..) => {
-                    throttle.login_proven(now, attempt.source, &name);
-                }
-                LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_) => {}
+            if let LoginVerdict::Accepted(account, by) = verdict {
+                throttle.login_proven(now, attempt.source, &name);
+                self.enrolment.app_password_was_right(account, by, name, &attempt.password);
             }
             let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now.moment };
             self.decide(now.moment, who, verdict);
@@ -267,25 +303,38 @@ impl Verifier {
         if attempt.authorize_as.as_ref().is_some_and(|other| !is_same_identity(&attempt.login, other)) {
             return None;
         }
-        Some(match account.state {
-            AccountState::Active => LoginVerdict::Accepted(account.id, ProvenBy::AppPassword(id)),
-            AccountState::Disabled | AccountState::Suspended => LoginVerdict::Disabled(account.id),
-        })
+        Some(opened_by_app_password(account, id))
     }
 
     fn submit_as(&mut self, now: Moment, directory: Option<&Directory>, attempt: Attempt, class: QueueClass) {
         let Attempt { session, ticket, source, login, password, authorize_as } = attempt;
         let who = Who { session, ticket, asked: now };
-        // Made for every name, so that having an account saves no work.
+        // Made and written for every name, so that having an account saves no work.
         let decoy = self.decoy(&login);
-        let (hash, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
-            Need::Hash { hash, if_right, if_wrong } => (hash.unwrap_or(decoy), if_right, if_wrong),
+        let decoy_phc = format!("{decoy}");
+        let (phc, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
+            #[cfg(test)]
+            Need::Hash { phc: None, if_wrong, .. } if self.tuning.skips_decoys => {
+                return self.decide(now, who, if_wrong);
+            }
+            Need::Hash { phc, if_right, if_wrong } => (phc, if_right, if_wrong),
             Need::Nothing(why) => return self.decide(now, who, LoginVerdict::Unavailable(why)),
+        };
+        // One text is read for every name, so that having an account costs none either.
+        let hash = match PasswordHash::parse(phc.as_deref().unwrap_or(&decoy_phc)) {
+            Ok(hash) => hash,
+            // A hash that cannot be read is no password: nobody logs in with it, and nobody sees a difference.
+            Err(_) => {
+                if_wrong = LoginVerdict::Refused(Refusal::NoPassword);
+                if_right = if_wrong;
+                decoy
+            }
         };
         if authorize_as.is_some_and(|other| !is_same_identity(&login, &other)) {
             if_wrong = LoginVerdict::Refused(Refusal::OtherIdentity);
             if_right = if_wrong;
         }
+        let name = canonical(&login);
         let mut password = normalise(password.reveal());
         if let Some(beginning) = password.reveal().get(..PASSWORD_OCTETS_MAX)
             && beginning.len() < password.reveal().len()
@@ -294,7 +343,7 @@ impl Verifier {
             password = Secret::new(beginning.to_vec());
             if_right = if_wrong;
         }
-        let waiting = Waiting { who, password, hash, if_right, if_wrong };
+        let waiting = Waiting { who, login: name, password, hash, if_right, if_wrong };
         if let Err(Full) = self.queue.push(class, Prefix::net(source), waiting) {
             self.decide(now, who, LoginVerdict::Unavailable(Unavailability::QueueFull));
         }
@@ -310,6 +359,7 @@ impl Verifier {
     /// The worker is gone; the job in flight, if any, is lost. What waits is left for the next worker.
     pub fn worker_lost(&mut self, now: Moment) {
         self.worker = Worker::Gone;
+        self.enrolment.worker_lost();
         if let Some(InFlight { who: Some(who), .. }) = self.in_flight.take() {
             self.decide(now, who, LoginVerdict::Unavailable(Unavailability::Worker));
         }
@@ -318,14 +368,13 @@ impl Verifier {
     /// The job to give to the worker now, if it is idle and something waits. At most one is in flight.
     pub fn next_job(&mut self, now: Moment) -> Option<HashJob> {
         self.give_up_waiting(now);
-        match (self.worker, &self.in_flight) {
-            (Worker::Up, None) => {}
-            (Worker::Up, Some(_)) | (Worker::Gone, _) => return None,
+        if !self.worker_is_idle() {
+            return None;
         }
-        let Waiting { who, password, hash, if_right, if_wrong } = self.queue.pop()?;
-        let id = JobId(self.next_id);
-        self.next_id = self.next_id.wrapping_add(1);
-        self.in_flight = Some(InFlight { id, who: Some(who), since: now, if_right, if_wrong });
+        let Waiting { who, login, password, hash, if_right, if_wrong } = self.queue.pop()?;
+        let id = self.take_id();
+        let checked = Checked { login, password: password.clone(), hash: hash.clone() };
+        self.in_flight = Some(InFlight { id, who: Some(who), since: now, checked, if_right, if_wrong });
         let PasswordHash { memory_kib, passes, lanes, salt, tag } = hash;
         Some(HashJob { id, password, salt, memory_kib, passes, lanes, tag })
     }
@@ -333,16 +382,40 @@ impl Verifier {
     /// The worker answered. An answer that was not waited for is ignored.
     pub fn hashed(&mut self, now: Moment, job: JobId, matched: bool) {
         let Some(answered) = self.in_flight.take_if(|flying| flying.id == job) else { return };
-        if let Some(who) = answered.who {
-            self.decide(now, who, if matched { answered.if_right } else { answered.if_wrong });
+        let verdict = if matched { answered.if_right } else { answered.if_wrong };
+        match verdict {
+            LoginVerdict::Accepted(account, ProvenBy::MainPassword) => {
+                self.enrolment.password_was_right(account, answered.checked);
+            }
+            LoginVerdict::Accepted(_, ProvenBy::AppPassword(_))
+            | LoginVerdict::Refused(_)
+            | LoginVerdict::Disabled(_)
+            | LoginVerdict::Unavailable(_) => {}
         }
+        if let Some(who) = answered.who {
+            self.decide(now, who, verdict);
+        }
+    }
+
+    fn worker_is_idle(&self) -> bool {
+        match self.worker {
+            Worker::Up => self.in_flight.is_none() && !self.enrolment.is_in_flight(),
+            Worker::Gone => false,
+        }
+    }
+
+    fn take_id(&mut self) -> JobId {
+        let id = JobId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        id
     }
 
     /// Whether the job in flight is older than the worker may take: replace it (and call
     /// [`Verifier::worker_lost`]).
     #[must_use]
     pub fn worker_is_late(&self, now: Moment) -> bool {
-        self.in_flight.as_ref().is_some_and(|flying| now >= flying.since.plus_ms(HASH_MS_MAX))
+        let since = self.in_flight.as_ref().map(|flying| flying.since).or(self.enrolment.since());
+        since.is_some_and(|since| now >= since.plus_ms(HASH_MS_MAX))
     }
 
     /// The verdicts that leave now: all that share a tick, in an order of chance.
@@ -358,7 +431,8 @@ impl Verifier {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         let leaves = self.decided.iter().map(|one| one.at).min();
-        let late = self.in_flight.as_ref().map(|flying| flying.since.plus_ms(HASH_MS_MAX));
+        let since = self.in_flight.as_ref().map(|flying| flying.since).or(self.enrolment.since());
+        let late = since.map(|since| since.plus_ms(HASH_MS_MAX));
         let waited = self.queue.iter().map(|waiting| waiting.who.asked.plus_ms(HASH_MS_MAX)).min();
         [leaves, late, waited].into_iter().flatten().min()
     }
@@ -387,19 +461,36 @@ impl Verifier {
         }
     }
 
+    /// Attempts that wait for the worker or that it has.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.iter().count().saturating_add(usize::from(self.in_flight.is_some()))
+    }
+
     /// Sets the time a verdict leaves. Only the one who knows the password is answered at once; every other
     /// answer leaves on the grid, so that it tells neither what was looked up, nor how long the worker took,
     /// nor who else waited.
     fn decide(&mut self, now: Moment, who: Who, verdict: LoginVerdict) {
+        self.decide_signed(now, who, verdict, None);
+    }
+
+    fn decide_signed(
+        &mut self,
+        now: Moment,
+        who: Who,
+        verdict: LoginVerdict,
+        signature: Option<ServerSignature>,
+    ) {
         let delay_ms = self.end(who.session, outcome_of(verdict));
         let at = match verdict {
             LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => now,
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
-                let earliest = who.asked.plus_ms(REFUSAL_MS_MIN.saturating_add(delay_ms)).max(now);
-                Moment(earliest.0.checked_next_multiple_of(REFUSAL_TICK_MS).unwrap_or(u64::MAX))
+                let earliest =
+                    who.asked.plus_ms(self.tuning.refusal_ms_min.saturating_add(delay_ms)).max(now);
+                Moment(earliest.0.checked_next_multiple_of(self.tuning.refusal_tick_ms).unwrap_or(u64::MAX))
             }
         };
-        let decided = Decided { session: who.session, ticket: who.ticket, verdict };
+        let decided = Decided { session: who.session, ticket: who.ticket, verdict, signature };
         self.decided.push(Leaving { at, decided });
     }
 
@@ -410,7 +501,8 @@ impl Verifier {
         let tag = self.derive(b"decoy tag\0", &name);
         let mut salt = self.derive(b"decoy salt\0", &name);
         salt.truncate(ARGON2_SALT_OCTETS);
-        PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
+        let Tuning { memory_kib, passes, .. } = self.tuning;
+        PasswordHash { memory_kib, passes, lanes: ARGON2_LANES, salt, tag }
     }
 
     fn derive(&self, purpose: &[u8], name: &[u8]) -> Vec<u8> {
@@ -418,6 +510,14 @@ impl Verifier {
         context.update(purpose);
         context.update(name);
         context.sign().as_ref().to_vec()
+    }
+}
+
+/// What an application password opens.
+fn opened_by_app_password(account: &Account, id: CredentialId) -> LoginVerdict {
+    match account.state {
+        AccountState::Active => LoginVerdict::Accepted(account.id, ProvenBy::AppPassword(id)),
+        AccountState::Disabled | AccountState::Suspended => LoginVerdict::Disabled(account.id),
     }
 }
 

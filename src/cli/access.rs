@@ -80,10 +80,12 @@ impl Access {
             other @ (Response::Changed { .. }
             | Response::Directory(_)
             | Response::ReportDay(_)
+            | Response::ScramSalts(..)
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)
-            | Response::NoThrottle) => Ok(other),
+            | Response::NoThrottle
+            | Response::Status(_)) => Ok(other),
         }
     }
 

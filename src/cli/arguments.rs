@@ -114,6 +114,8 @@ pub enum DataCommand {
     AliasList(Form),
     /// Explain what mail and logins come to.
     AddressExplain(ForwardPath, Form),
+    /// Say how the running server does.
+    Status(Form),
     /// Tell who logged in and who tried.
     AuthReport(Option<Since>, Form),
     /// Say what the throttle holds against somebody.
@@ -353,6 +355,7 @@ impl Given {
             | Verb::AliasRemove
             | Verb::AliasList
             | Verb::AddressExplain
+            | Verb::Status
             | Verb::AuthReport
             | Verb::AuthExplain
             | Verb::AuthForgive
@@ -409,6 +412,7 @@ impl Given {
             Verb::AddressExplain => {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
+            Verb::Status => DataCommand::Status(self.form()),
             Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
             Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),

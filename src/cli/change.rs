@@ -4,11 +4,11 @@ use super::access::{Access, Intent, unexpected};
 use super::arguments::PasswordFrom;
 use super::failure::{Exit, Failure};
 use super::output::tell;
-use super::password;
 use super::place::Begin;
+use super::{enrol, password};
 use crate::control::{Request, Response};
-use crate::directory::plan;
-use crate::types::Address;
+use crate::directory::plan::{self, KeysOf};
+use crate::types::{Address, ScramUse};
 use std::path::Path;
 
 /// Asks for a change and tells what came of it.
@@ -26,6 +26,7 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
         | plan::Request::AccountPassword(..)
         | plan::Request::CredentialAdd(..)
         | plan::Request::CredentialRevoke(..)
+        | plan::Request::ScramKeys(..)
         | plan::Request::MainPassword(..)
         | plan::Request::AccountState(..)
         | plan::Request::AddressAdd(..)
@@ -46,10 +47,12 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
         }
         Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }
@@ -58,14 +61,16 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
 ///
 /// # Errors
 /// When it cannot be done.
-pub fn account_add(dir: &Path, address: Address, from: PasswordFrom) -> Result<(), Failure> {
-    let hash = match password::get(from, &address)? {
-        Some(password) => Some(password::hash(&password, &address)?),
+pub fn account_add(dir: &Path, scram: ScramUse, address: Address, from: PasswordFrom) -> Result<(), Failure> {
+    let password = password::get(from, &address)?;
+    let hash = match &password {
+        Some(password) => Some(password::hash(password, &address)?),
         None => None,
     };
-    let has_password = hash.is_some();
-    change(dir, Begin::OnEmptyGround, plan::Request::AccountAdd(address.clone(), hash))?;
-    if !has_password {
+    change(dir, Begin::OnEmptyGround, plan::Request::AccountAdd(address.clone(), hash.clone()))?;
+    if let (Some(password), Some(hash)) = (password, hash) {
+        enrol::enrol(dir, scram, &address, &password, KeysOf::MainPassword(hash));
+    } else {
         tell(&format!(
             "{address} has no password, so nobody can log in with it: give it one with \
              `gatepost account passwd {address}`"
@@ -78,7 +83,12 @@ pub fn account_add(dir: &Path, address: Address, from: PasswordFrom) -> Result<(
 ///
 /// # Errors
 /// When there is none to set, or it cannot be done.
-pub fn account_passwd(dir: &Path, address: Address, from: PasswordFrom) -> Result<(), Failure> {
+pub fn account_passwd(
+    dir: &Path,
+    scram: ScramUse,
+    address: Address,
+    from: PasswordFrom,
+) -> Result<(), Failure> {
     let Some(password) = password::get(from, &address)? else {
         return Err(Failure::new(
             Exit::Usage,
@@ -86,5 +96,7 @@ pub fn account_passwd(dir: &Path, address: Address, from: PasswordFrom) -> Resul
         ));
     };
     let hash = password::hash(&password, &address)?;
-    change(dir, Begin::OnEmptyGround, plan::Request::AccountPassword(address, hash))
+    change(dir, Begin::OnEmptyGround, plan::Request::AccountPassword(address.clone(), hash.clone()))?;
+    enrol::enrol(dir, scram, &address, &password, KeysOf::MainPassword(hash));
+    Ok(())
 }

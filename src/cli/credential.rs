@@ -3,6 +3,7 @@
 
 use super::arguments::Form;
 use super::change::change;
+use super::enrol;
 use super::failure::{Exit, Failure};
 use super::list::{directory, name_of, show};
 use super::output::{json, printable, tell, write_out};
@@ -11,9 +12,10 @@ use super::place::Begin;
 use crate::auth::credential;
 use crate::directory::credential::Credential;
 use crate::directory::history::LoginHistory;
+use crate::directory::plan::KeysOf;
 use crate::directory::{Account, Directory, plan};
 use crate::mail::date::rfc3339;
-use crate::types::{Address, UnixTime};
+use crate::types::{Address, ScramUse, UnixTime};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,7 +43,14 @@ struct Row {
 ///
 /// # Errors
 /// When it cannot be done.
-pub fn add(dir: &Path, begin: Begin, address: &Address, name: &str, form: Form) -> Result<(), Failure> {
+pub fn add(
+    dir: &Path,
+    begin: Begin,
+    scram: ScramUse,
+    address: &Address,
+    name: &str,
+    form: Form,
+) -> Result<(), Failure> {
     let password = Zeroizing::new(credential::generate(&mut chance()?));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let digest = credential::digest(password.as_bytes());
@@ -50,6 +59,7 @@ pub fn add(dir: &Path, begin: Begin, address: &Address, name: &str, form: Form) 
         begin,
         plan::Request::CredentialAdd(address.clone(), name.to_owned(), UnixTime(now), digest),
     )?;
+    enrol::enrol(dir, scram, address, &password, KeysOf::AppPassword(digest));
     let directory = directory(dir)?;
     let account = account(&directory, address)?;
     let account_name = name_of(&directory, account.id);

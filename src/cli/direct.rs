@@ -5,13 +5,14 @@ use super::failure::{Exit, Failure};
 use super::output::{output_failure, tell};
 use crate::auth::credential;
 use crate::auth::report::DayNumber;
+use crate::auth::scram::salts::{Salts, salts_of};
 use crate::control::{MessageRow, Refusal, Request, Response};
 use crate::directory::{Account, Change, Directory, plan};
 use crate::limits::LIST_ROWS_PER_PAGE;
 use crate::store::fjall::FjallStore;
 use crate::store::place::OpenMode;
 use crate::store::{MessageRecord, Operation, Store, StoreError};
-use crate::types::{AccountId, Address, Uid};
+use crate::types::{AccountId, Address, ScramUse, Uid};
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,7 @@ impl Direct {
         match request {
             Request::Change(request) => self.change_all(std::slice::from_ref(request)),
             Request::Directory => Ok(Response::Directory(self.snapshot())),
+            Request::ScramSalts(address) => Ok(self.scram_salts(address)),
             Request::AuthReport(from) => self.report_day(*from),
             Request::MailList(address, after) => {
                 self.of_account(address, |direct, id| direct.list(id, *after))
@@ -79,6 +81,20 @@ impl Direct {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
             Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
+            Request::Status => Ok(Response::Refused(Refusal::Temporary, "no server runs".to_owned())),
+        }
+    }
+
+    /// The salt of every login name.
+    #[must_use]
+    pub fn salts(&self) -> Salts {
+        Salts::new(&self.store.server_key())
+    }
+
+    fn scram_salts(&self, address: &Address) -> Response {
+        match plan::account_of(&self.directory, address) {
+            Ok(account) => Response::ScramSalts(ScramUse::default(), salts_of(account, &self.salts())),
+            Err(why) => Response::Refused(Refusal::Data, why.0),
         }
     }
 

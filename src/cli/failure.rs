@@ -17,6 +17,8 @@ pub enum Exit {
     Data,
     /// 66: a file or directory that should be there is not.
     NoInput,
+    /// 69: the server that is asked for does not run.
+    Unavailable,
     /// 70: our own fault.
     Software,
     /// 73: something cannot be made.
@@ -39,6 +41,7 @@ impl Exit {
             Self::Usage => 64,
             Self::Data => 65,
             Self::NoInput => 66,
+            Self::Unavailable => 69,
             Self::Software => 70,
             Self::CannotCreate => 73,
             Self::Io => 74,
@@ -117,6 +120,15 @@ impl Failure {
             Refusal::Temporary => Exit::Temporary,
         };
         Self::new(exit, why)
+    }
+
+    /// What it says, in one line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        match self {
+            Self::OutputClosed => "nobody reads the output".to_owned(),
+            Self::Told(_, lines) => lines.join("; "),
+        }
     }
 
     /// Says it on standard error and turns it into the process's exit code.

@@ -9,7 +9,9 @@ use super::failure::{Exit, Failure};
 use super::output::write_out;
 use super::place::Begin;
 use super::{files, identity, password, place};
+use crate::auth::scram::keys::derive_salted;
 use crate::control::Response;
+use crate::directory::plan::KeysOf;
 use crate::directory::{Directory, FIRST_ACCOUNT, plan};
 use crate::store::disk::sync_directory;
 use crate::types::{Address, Domain};
@@ -141,17 +143,25 @@ fn first_password(file: &Path) -> Result<password::Password, Failure> {
 fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Failure> {
     let domain =
         Domain::parse(DOMAIN).map_err(|_| Failure::new(Exit::Software, format!("{DOMAIN} is no domain")))?;
-    let hash = password::hash(password, &me()?)?;
-    let requests = [plan::Request::DomainAdd(domain), plan::Request::AccountAdd(me()?, Some(hash))];
+    let me = me()?;
+    let hash = password::hash(password, &me)?;
+    let keys = derive_salted(password.as_bytes(), &store.salts().of_address(&me));
+    let requests = [
+        plan::Request::DomainAdd(domain),
+        plan::Request::AccountAdd(me.clone(), Some(hash.clone())),
+        plan::Request::ScramKeys(me.clone(), KeysOf::MainPassword(hash), vec![(me.key(), keys)]),
+    ];
     match store.change_all(&requests)? {
         Response::Changed { .. } => Ok(()),
         Response::Refused(refusal, why) => Err(Failure::of_refusal(refusal, why)),
         Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
-        | Response::NoThrottle => Err(super::access::unexpected()),
+        | Response::NoThrottle
+        | Response::Status(_) => Err(super::access::unexpected()),
     }
 }
 

@@ -19,10 +19,12 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         Response::Directory(changes) => Ok(Directory::load(changes, 0)),
         Response::Changed { .. }
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }

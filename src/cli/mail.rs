@@ -76,9 +76,11 @@ fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<M
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Message(_)
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }
@@ -140,9 +142,11 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Explained(_)
         | Response::NoThrottle
+        | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
     }
 }

@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod change;
 pub mod credential;
 pub mod direct;
+pub mod enrol;
 pub mod explain;
 pub mod failure;
 pub mod files;
@@ -23,6 +24,7 @@ pub mod remote;
 pub mod report;
 pub mod serve;
 pub mod spec;
+pub mod status;
 pub mod throttle;
 
 use crate::server;
@@ -63,19 +65,21 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
-    let dir = &place::data_dir(place)?;
+    let (dir, scram) = &place::data_and_scram(place)?;
+    let scram = *scram;
     match command {
         DataCommand::Change(request) => change::change(dir, Begin::at(place), request),
-        DataCommand::AccountAdd(address, from) => change::account_add(dir, address, from),
-        DataCommand::AccountPasswd(address, from) => change::account_passwd(dir, address, from),
+        DataCommand::AccountAdd(address, from) => change::account_add(dir, scram, address, from),
+        DataCommand::AccountPasswd(address, from) => change::account_passwd(dir, scram, address, from),
         DataCommand::CredentialAdd(address, name, form) => {
-            credential::add(dir, Begin::at(place), &address, &name, form)
+            credential::add(dir, Begin::at(place), scram, &address, &name, form)
         }
         DataCommand::CredentialList(address, form) => credential::list(dir, &address, form),
         DataCommand::DomainList(form) => list::domains(dir, form),
         DataCommand::AccountList(form) => list::accounts(dir, form),
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
+        DataCommand::Status(form) => status::status(dir, form),
         DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),

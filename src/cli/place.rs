@@ -4,6 +4,7 @@ use super::arguments::Place;
 use super::failure::{Exit, Failure};
 use super::files;
 use crate::control::SOCKET_NAME;
+use crate::types::ScramUse;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +34,19 @@ impl Begin {
     }
 }
 
-/// The data directory.
+/// The data directory, and whose logins SCRAM is for if a configuration says so.
 ///
 /// # Errors
 /// When nobody said where it is, or the configuration that should say so is wrong.
-pub fn data_dir(place: &Place) -> Result<PathBuf, Failure> {
+pub fn data_and_scram(place: &Place) -> Result<(PathBuf, ScramUse), Failure> {
     match place {
-        Place::Dir(dir) => Ok(dir.clone()),
-        Place::Config(file) => Ok(files::read_config(file, &[])?.0.data_dir),
+        Place::Dir(dir) => Ok((dir.clone(), ScramUse::default())),
+        Place::Config(file) => {
+            let config = files::read_config(file, &[])?.0;
+            Ok((config.data_dir, config.scram))
+        }
         Place::Unsaid => match std::env::var_os(DIR_VARIABLE) {
-            Some(dir) if !dir.is_empty() => Ok(PathBuf::from(dir)),
+            Some(dir) if !dir.is_empty() => Ok((PathBuf::from(dir), ScramUse::default())),
             Some(_) | None => Err(Failure::new(
                 Exit::Usage,
                 format!("where is the data? Give --dir DIR or --config FILE, or set {DIR_VARIABLE}"),

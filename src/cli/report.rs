@@ -135,10 +135,12 @@ fn days(access: &mut Access) -> Result<Vec<Day>, Failure> {
             Response::ReportDay(_) => return Ok(days),
             Response::Changed { .. }
             | Response::Directory(_)
+            | Response::ScramSalts(..)
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)
             | Response::NoThrottle
+            | Response::Status(_)
             | Response::Refused(..) => return Err(unexpected()),
         }
     }

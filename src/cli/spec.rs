@@ -28,6 +28,7 @@ pub enum Verb {
     AliasRemove,
     AliasList,
     AddressExplain,
+    Status,
     AuthReport,
     AuthExplain,
     AuthForgive,
@@ -341,6 +342,16 @@ pub const SPECS: &[Spec] = &[
         "ADDRESS may be postmaster alone.",
     ),
     spec(
+        Verb::Status,
+        &["status"],
+        "",
+        (0, 0),
+        LIST,
+        "how the running server does: mail, connections, store, and how long its turns take",
+        "A turn is what the loop does between two waits; whoever asks waits for the turn that is under way. Counts begin\n\
+         with the server's process. Exit code 69 if none runs.",
+    ),
+    spec(
         Verb::AuthReport,
         &["auth", "report"],
         "[--since DAYS|DATE]",
@@ -440,7 +451,7 @@ pub fn help(words: &[&str]) -> String {
     out.push_str(
         "\nEvery command about data takes --dir DIR or --config FILE to find it, and works while the server runs and\n\
          while it does not. `gatepost COMMAND --help` has more.\n\
-         Exit codes: 64 usage, 65 data, 66 no input, 73 cannot create, 74 input or output, 75 try later,\n\
+         Exit codes: 64 usage, 65 data, 66 no input, 69 no server runs, 73 cannot create, 74 input or output, 75 try later,\n\
          77 permission, 78 configuration.\n",
     );
     out

@@ -4,8 +4,9 @@ use super::access::{Access, Intent, unexpected};
 use super::arguments::Form;
 use super::failure::Failure;
 use super::output::{json, printable, tell, write_out};
-use crate::auth::throttle::{self, Explanation, Listed, Rule, Standing};
+use crate::auth::throttle::{self, Entrance, Explanation, Listed, Rule, Standing};
 use crate::control::{AuthSubject, Request, Response};
+use crate::limits::{HELD_MS, SIDE_DOOR_PER_HOST};
 use crate::mail::date::rfc3339;
 use std::path::Path;
 
@@ -20,8 +21,10 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         Response::Changed { .. }
         | Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -51,8 +54,10 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         Response::NoThrottle => no_server(),
         Response::Directory(_)
         | Response::ReportDay(_)
+        | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Message(_)
+        | Response::Status(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }
@@ -85,7 +90,8 @@ fn rule_name(rule: Rule) -> String {
 
 /// The explanation in sentences, the most important first.
 fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
-    let Explanation { listed, enforced, standings, evidence, places, mail_score, mail_pace } = explanation;
+    let Explanation { listed, enforced, entrance, standings, evidence, places, mail_score, mail_pace } =
+        explanation;
     let mut lines = Vec::new();
     match listed {
         Listed::Allowed(entry) => lines.push(format!("{name} is exempt: {entry} is on the allow-list")),
@@ -101,6 +107,7 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
     for standing in standings {
         lines.push(standing_line(standing));
     }
+    lines.extend(entrance.and_then(|entrance| entrance_line(name, entrance)));
     for failure in evidence {
         let throttle::Failure { at, session, source, login } = failure;
         lines
@@ -116,6 +123,22 @@ fn sentences(name: &str, explanation: &Explanation) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn entrance_line(name: &str, entrance: Entrance) -> Option<String> {
+    match entrance {
+        // The lines above say it.
+        Entrance::AtOnce | Entrance::Closed => None,
+        Entrance::AfterAWait => Some(format!(
+            "connections from {name} wait {} s before they are served: many ended without a message or a login",
+            HELD_MS / 1_000
+        )),
+        Entrance::AppPasswordsOnly => Some(format!(
+            "connections from {name} to 587 and 465 wait {} s, then {SIDE_DOOR_PER_HOST} at a time are let in, \
+             where only an application password opens anything",
+            HELD_MS / 1_000
+        )),
+    }
 }
 
 fn standing_line(standing: &Standing) -> String {

@@ -5,7 +5,7 @@ use super::throttle::ThrottleConfig;
 use super::written::{Origin, Problem, Written, WrittenListener};
 use crate::contract::Listener;
 use crate::limits::LISTENERS_MAX;
-use crate::types::{Domain, Prefix, PrefixError};
+use crate::types::{Domain, Prefix, PrefixError, ScramUse};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -43,6 +43,8 @@ pub struct Config {
     pub auth_report_days: u32,
     /// Whether the owner gets a notice of a login from a new place.
     pub new_place_notice: bool,
+    /// Whose logins SCRAM is for.
+    pub scram: ScramUse,
     /// Octets of free disk that stay free.
     pub disk_reserve_octets: u64,
     /// Milliseconds of silence after which a session is closed.
@@ -86,6 +88,7 @@ impl Config {
         let tls = check.tls();
         let listeners = check.listeners();
         let throttle = check.throttle();
+        let scram = check.scram();
         let limits = Limits {
             message_octets: check.number(Key::MessageOctets),
             connections: check.number(Key::Connections),
@@ -93,6 +96,7 @@ impl Config {
             connections_per_net: check.number(Key::ConnectionsPerNet),
             auth_report_days: check.number(Key::AuthReportDays),
             new_place_notice: check.switch(Key::NewPlaceNotice),
+            scram,
             disk_reserve_octets: check.number(Key::DiskReserveOctets),
             idle_seconds: check.number(Key::IdleSeconds),
             stop_grace_seconds: check.number(Key::StopGraceSeconds),
@@ -116,6 +120,7 @@ struct Limits {
     connections_per_net: u64,
     auth_report_days: u64,
     new_place_notice: bool,
+    scram: ScramUse,
     disk_reserve_octets: u64,
     idle_seconds: u64,
     stop_grace_seconds: u64,
@@ -142,6 +147,7 @@ impl Limits {
             connections_per_net_max: count(self.connections_per_net),
             auth_report_days: u32::try_from(self.auth_report_days).unwrap_or(u32::MAX),
             new_place_notice: self.new_place_notice,
+            scram: self.scram,
             disk_reserve_octets: self.disk_reserve_octets,
             idle_ms: self.idle_seconds.saturating_mul(1_000),
             stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),
@@ -245,6 +251,17 @@ impl Check<'_> {
     fn switch(&self, key: Key) -> bool {
         let Kind::Switch { default } = key.kind() else { return false };
         self.written.switches.get(&key).map_or(default, |typed| typed.value)
+    }
+
+    fn scram(&mut self) -> ScramUse {
+        let Some(text) = self.written.texts.get(&Key::Scram) else { return ScramUse::default() };
+        let known = ScramUse::ALL.into_iter().find(|one| one.name() == text.value);
+        if known.is_none() {
+            let names = ScramUse::ALL.map(|one| format!("\"{}\"", one.name())).join(", ");
+            let what = format!("{:?} is none of {names}", text.value);
+            self.problem(text.origin, Key::Scram.name(), what);
+        }
+        known.unwrap_or_default()
     }
 
     fn throttle(&mut self) -> ThrottleConfig {

@@ -27,6 +27,8 @@ pub enum Key {
     AuthReportDays,
     /// Whether a login from a new place is told to the owner.
     NewPlaceNotice,
+    /// Whose logins SCRAM is for.
+    Scram,
     /// Seconds of silence.
     IdleSeconds,
     /// Seconds for running transactions at the end.
@@ -76,11 +78,12 @@ pub const LISTENER: &str = "listener";
 
 impl Key {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Hostname,
         Self::DataDir,
         Self::AuthReportDays,
         Self::NewPlaceNotice,
+        Self::Scram,
         Self::TlsCertificate,
         Self::TlsKey,
         Self::MessageOctets,
@@ -107,6 +110,7 @@ impl Key {
             Self::DataDir => "data-dir",
             Self::AuthReportDays => "auth-report-days",
             Self::NewPlaceNotice => "new-place-notice",
+            Self::Scram => "scram",
             Self::TlsCertificate => "tls.certificate",
             Self::TlsKey => "tls.key",
             Self::MessageOctets => "limits.message-octets",
@@ -141,6 +145,7 @@ impl Key {
             Self::TlsCertificate => Kind::Text("/etc/gatepost/certificate.pem"),
             Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
             Self::NewPlaceNotice => Kind::Switch { default: true },
+            Self::Scram => Kind::Text("all"),
             Self::AuthReportDays => {
                 let default = limits::REPORT_DAYS_DEFAULT;
                 Kind::Number { min: 1, max: limits::REPORT_DAYS_CEILING, default }
@@ -176,6 +181,7 @@ impl Key {
             Self::Hostname => "the name of the server in DNS",
             Self::DataDir => "everything is kept here; a relative path starts at this file",
             Self::NewPlaceNotice => "mail to the owner after a login from a new network",
+            Self::Scram => "or \"app-passwords\", or \"off\": which passwords SCRAM is offered for",
             Self::AuthReportDays => "days that `gatepost auth report` goes back",
             Self::TlsCertificate => "PEM, the chain, leaf first",
             Self::TlsKey => "PEM",

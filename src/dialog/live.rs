@@ -10,7 +10,7 @@ use super::compare::{Claimed, Seen, matches, shown, wire};
 use super::kept::{Kept, LiveMessage, sorted};
 use super::play::{Difference, usual_tls};
 use super::text::Text;
-use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine, WorldFact};
+use super::{Dialog, Entry, Event, HeadKey, Kind, MessageExpected, ReplyLine, WorldFact};
 use crate::contract::{Cause, Listener, TlsFacts};
 use crate::types::Reply;
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +29,8 @@ pub enum InMemoryOnly {
     DirectoryUnavailable,
     /// An alias has no members, and no administrator can make one.
     AliasWithoutMembers,
+    /// What the server draws by chance is written down.
+    ChanceGiven,
 }
 
 impl InMemoryOnly {
@@ -41,6 +43,7 @@ impl InMemoryOnly {
             Self::ServerLeaves => "the server leaves",
             Self::DirectoryUnavailable => "the directory cannot be asked",
             Self::AliasWithoutMembers => "an alias has no members",
+            Self::ChanceGiven => "what the server draws by chance is written down",
         }
     }
 }
@@ -57,9 +60,17 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
             Kind::World(WorldFact::Alias(_, members)) if members.is_empty() => {
                 InMemoryOnly::AliasWithoutMembers
             }
+            Kind::Head(HeadKey::Seed) => InMemoryOnly::ChanceGiven,
             Kind::Blank
             | Kind::Comment(_)
-            | Kind::Head(_)
+            | Kind::Head(
+                HeadKey::Listener
+                | HeadKey::Peer
+                | HeadKey::Clock
+                | HeadKey::Hostname
+                | HeadKey::Size
+                | HeadKey::Tls,
+            )
             | Kind::World(WorldFact::Domain(..) | WorldFact::Account(_) | WorldFact::Alias(..))
             | Kind::Session(
                 _,

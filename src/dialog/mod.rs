@@ -319,15 +319,19 @@ pub enum About {
     Sender,
     /// [`Question::Recipient`](crate::contract::Question::Recipient)
     Recipient,
-    /// [`Question::Login`](crate::contract::Question::Login)
+    /// [`Question::Login`](crate::contract::Question::Login) and
+    /// [`Question::Proof`](crate::contract::Question::Proof)
     Login,
+    /// [`Question::Salt`](crate::contract::Question::Salt)
+    Salt,
     /// [`Question::Commit`](crate::contract::Question::Commit)
     Commit,
 }
 
 impl About {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Room, Self::Sender, Self::Recipient, Self::Login, Self::Commit];
+    pub const ALL: [Self; 6] =
+        [Self::Room, Self::Sender, Self::Recipient, Self::Login, Self::Salt, Self::Commit];
 
     /// The word after `A:`.
     #[must_use]
@@ -337,6 +341,7 @@ impl About {
             Self::Sender => "sender",
             Self::Recipient => "recipient",
             Self::Login => "login",
+            Self::Salt => "salt",
             Self::Commit => "commit",
         }
     }

@@ -322,7 +322,7 @@ fn tls(text: &str) -> Read<TlsFacts> {
     if cipher.is_empty() || !plain {
         return Err(wrong());
     }
-    Ok(TlsFacts { version, cipher: cipher.to_owned() })
+    Ok(TlsFacts { version, cipher: cipher.to_owned(), bindings: super::play::usual_tls().bindings })
 }
 
 /// What follows `M:`.

@@ -8,7 +8,7 @@ use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
 use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
-use crate::types::{Chance, Moment, Now, SessionId, UnixTime};
+use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -135,6 +135,7 @@ impl<'p, 'c> Player<'p, 'c> {
             hostname: dialog.head.hostname.clone(),
             message_octets_max: dialog.head.message_octets_max,
             tls_available: dialog.head.tls_available,
+            scram: crate::types::ScramUse::All,
             idle_ms: IDLE_MS,
         };
         Self {
@@ -480,7 +481,11 @@ fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
     }
 }
 
+/// What logins of a dialogue can be bound to: `tls-exporter`, 32 octets of the letter E.
+pub(super) const USUAL_EXPORTER: [u8; 32] = [b'E'; 32];
+
 /// The handshake of a door that begins with one, where the dialogue says nothing else.
 pub(super) fn usual_tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".to_owned() }
+    let bindings = ChannelBindings { exporter: Some(USUAL_EXPORTER), end_point: None };
+    TlsFacts { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384".to_owned(), bindings }
 }

@@ -94,7 +94,8 @@ fn about(question: &Question) -> About {
         Question::Room(_) => About::Room,
         Question::Sender(..) => About::Sender,
         Question::Recipient(_) => About::Recipient,
-        Question::Login { .. } => About::Login,
+        Question::Login { .. } | Question::Proof(_) => About::Login,
+        Question::Salt(_) => About::Salt,
         Question::Commit(_) => About::Commit,
     }
 }
@@ -413,8 +414,13 @@ mod tests {
         let world = World::of(&dialog).unwrap();
         let around = Around { world: &world, now: Now::default() };
         let facts = PeerFacts { session: SessionId(1), address: dialog.head.peer, listener: Listener::Smtp };
-        let settings =
-            Settings { hostname, message_octets_max: 1_000, tls_available: true, idle_ms: limits::IDLE_MS };
+        let settings = Settings {
+            hostname,
+            message_octets_max: 1_000,
+            tls_available: true,
+            scram: crate::types::ScramUse::All,
+            idle_ms: limits::IDLE_MS,
+        };
         let mut seat = Seat::open(around, facts, Arc::new(settings), Chance::from_seed([0; 32]), None);
         assert_eq!(seat.broken_law, None);
         test(&mut seat, around);

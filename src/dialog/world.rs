@@ -3,10 +3,14 @@
 use super::{Dialog, Entry, Given, Kind, WorldFact};
 use crate::auth::credential;
 use crate::auth::lookup::{self, LoginLookup};
+use crate::auth::scram::ScramProof;
+use crate::auth::scram::keys::{ServerSignature, derive_salted, is_proved, sign};
+use crate::auth::scram::salts::Salts;
 use crate::auth::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
 use crate::contract::{Answer, CommitAnswer, Question, RoomAnswer};
 use crate::directory::credential::{AppPasswords, CredentialId};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry, Target};
+use crate::limits::SCRAM_ITERATIONS_MIN;
 use crate::policy::{recipient, sender};
 use crate::types::{AccountId, Address, Secret, UnixTime};
 use aws_lc_rs::hmac;
@@ -74,6 +78,11 @@ impl World {
             Question::Login { login, password, authorize_as } => {
                 Answer::Login(self.verdict(login, password.reveal(), authorize_as.as_deref()))
             }
+            Question::Salt(login) => Answer::Salt(salts().of(login)),
+            Question::Proof(proof) => {
+                let (verdict, signature) = self.proof_verdict(proof);
+                Answer::Proof(verdict, signature)
+            }
             Question::Commit(_) => Answer::Commit(CommitAnswer::Durable),
         }
     }
@@ -91,12 +100,17 @@ impl World {
                 Answer::Recipient(recipient::RecipientLookup::Alias(expansion.clone()))
             }
             (Question::Login { .. }, Given::Login(why)) => Answer::Login(LoginVerdict::Unavailable(*why)),
+            (Question::Proof(proof), Given::Login(why)) => {
+                Answer::Proof(LoginVerdict::Unavailable(*why), self.proof_verdict(proof).1)
+            }
             (Question::Commit(_), Given::Commit(answer)) => Answer::Commit(*answer),
             (
                 Question::Room(_)
                 | Question::Sender(..)
                 | Question::Recipient(_)
                 | Question::Login { .. }
+                | Question::Salt(_)
+                | Question::Proof(_)
                 | Question::Commit(_),
                 Given::Wait
                 | Given::World
@@ -120,6 +134,34 @@ impl World {
         };
         let id = credential::find(&key(), Some(&account.app_passwords), &Secret::new(password.to_vec()))?;
         Some((account, id))
+    }
+
+    /// What a proof is worth: that of a main password as it is typed, with few rounds.
+    fn proof_verdict(&self, proof: &ScramProof) -> (LoginVerdict, ServerSignature) {
+        let ScramProof { login, authorize_as, auth_message, proof: sent, flaw } = proof;
+        let lookup = lookup::look_up(self.directory.as_ref(), login);
+        let password = match &lookup {
+            LoginLookup::Account(_, password) | LoginLookup::DisabledAccount(_, password) => {
+                password.as_str()
+            }
+            LoginLookup::MainPasswordForbidden(_)
+            | LoginLookup::AccountWithoutPassword(_)
+            | LoginLookup::Alias
+            | LoginLookup::CatchAll
+            | LoginLookup::NoSuchAddress
+            | LoginLookup::NoSuchDomain
+            | LoginLookup::Malformed
+            | LoginLookup::Unavailable => "",
+        };
+        let keys = derive_salted(password.as_bytes(), &salts().of(login));
+        let is_right = bool::from(is_proved(&keys, auth_message, sent)) && !password.is_empty();
+        let tried = if is_right { password.as_bytes() } else { b"\0" };
+        let verdict = match (self.verdict(login, tried, authorize_as.as_deref()), flaw) {
+            (verdict @ LoginVerdict::Unavailable(_), _) => verdict,
+            (_, Some(flaw)) => LoginVerdict::Refused(*flaw),
+            (verdict, None) => verdict,
+        };
+        (verdict, sign(&keys, auth_message))
     }
 
     fn verdict(&self, login: &[u8], password: &[u8], authorize_as: Option<&[u8]>) -> LoginVerdict {
@@ -161,6 +203,11 @@ impl World {
 /// The key that the application passwords of every world are sealed with.
 fn key() -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, &[0; 32])
+}
+
+/// The salts of every world.
+fn salts() -> Salts {
+    Salts::with_iterations(&[0; 32], SCRAM_ITERATIONS_MIN)
 }
 
 /// Whether nobody else is asked for (RFC 4616 section 2): addresses compare by their key.

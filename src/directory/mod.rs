@@ -5,12 +5,15 @@
 //! by the store, and then applied.
 
 pub mod credential;
+pub mod described;
 pub mod history;
 pub mod plan;
+pub mod scram;
 
 use crate::types::{AccountId, Address, AddressKey, Domain, LocalPart};
 use credential::{AppPasswords, CredentialTag};
 use history::LoginHistory;
+use scram::ScramRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,6 +108,8 @@ pub enum Change {
     RemoveAlias(Address),
     /// Replace what is remembered of an account's logins; nothing happens for an account that is not there.
     PutHistory(AccountId, LoginHistory),
+    /// Replace an account's SCRAM keys; nothing happens for an account that is not there.
+    PutScram(AccountId, ScramRecord),
 }
 
 /// All of it, with the index that lookups use.
@@ -114,6 +119,7 @@ pub struct Directory {
     accounts: BTreeMap<AccountId, Account>,
     aliases: BTreeMap<AddressKey, Alias>,
     histories: BTreeMap<AccountId, LoginHistory>,
+    scram: BTreeMap<AccountId, ScramRecord>,
     targets: BTreeMap<AddressKey, Target>,
     /// The smallest id never used.
     next_account: u32,
@@ -127,6 +133,7 @@ impl Default for Directory {
             accounts: BTreeMap::new(),
             aliases: BTreeMap::new(),
             histories: BTreeMap::new(),
+            scram: BTreeMap::new(),
             targets: BTreeMap::new(),
             next_account: FIRST_ACCOUNT,
         }
@@ -165,6 +172,7 @@ impl Directory {
                 self.forget_addresses(*id);
                 self.accounts.remove(id);
                 self.histories.remove(id);
+                self.scram.remove(id);
             }
             Change::PutAlias(alias) => {
                 self.targets.insert(alias.address.key(), Target::Alias);
@@ -177,6 +185,11 @@ impl Directory {
             Change::PutHistory(id, history) => {
                 if self.accounts.contains_key(id) {
                     self.histories.insert(*id, history.clone());
+                }
+            }
+            Change::PutScram(id, record) => {
+                if self.accounts.contains_key(id) {
+                    self.scram.insert(*id, record.clone());
                 }
             }
         }
@@ -206,6 +219,12 @@ impl Directory {
     #[must_use]
     pub fn history(&self, id: AccountId) -> Option<&LoginHistory> {
         self.histories.get(&id)
+    }
+
+    /// The SCRAM keys of an account, if there are any.
+    #[must_use]
+    pub fn scram(&self, id: AccountId) -> Option<&ScramRecord> {
+        self.scram.get(&id)
     }
 
     /// Everything that is remembered of logins.

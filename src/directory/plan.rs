@@ -4,10 +4,11 @@ mod accounts;
 mod aliases;
 mod credentials;
 mod domains;
+mod scram;
 
 use super::credential::{CredentialId, CredentialTag, MainPassword};
 use super::{Account, AccountState, Alias, Change, Directory, DomainEntry, Target};
-use crate::types::{AccountId, Address, AddressKey, Domain, UnixTime};
+use crate::types::{AccountId, Address, AddressKey, Domain, ScramKeys, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// What an administrator asks for. Passwords arrive hashed: whoever asks has checked and hashed them.
@@ -32,6 +33,9 @@ pub enum Request {
     CredentialRevoke(Address, CredentialId),
     /// Let its main password open mail, or application passwords alone.
     MainPassword(Address, MainPassword),
+    /// Keep SCRAM keys, by login name, that were made of a password of this account. Nothing happens if it has
+    /// another password by now. The digest of an application password is sealed as that of a new one is.
+    ScramKeys(Address, KeysOf, Vec<(AddressKey, ScramKeys)>),
     /// Stop or allow logins and mail.
     AccountState(Address, AccountState),
     /// Give the account (first) a further address (second).
@@ -42,6 +46,15 @@ pub enum Request {
     AliasAdd(Address, Vec<Address>),
     /// Remove an alias.
     AliasRemove(Address),
+}
+
+/// Which password keys were made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeysOf {
+    /// The main password with this PHC string.
+    MainPassword(String),
+    /// The application password with this digest.
+    AppPassword(CredentialTag),
 }
 
 /// A request that can be done.
@@ -82,6 +95,7 @@ pub fn plan(directory: &Directory, request: &Request) -> Result<Plan, PlanError>
         }
         Request::CredentialRevoke(address, id) => credentials::revoke(directory, address, *id),
         Request::MainPassword(address, main) => credentials::main_password(directory, address, *main),
+        Request::ScramKeys(address, of, keys) => scram::keys(directory, address, of, keys),
         Request::AccountState(address, state) => accounts::state(directory, address, *state),
         Request::AddressAdd(account, address) => accounts::address_add(directory, account, address),
         Request::AddressRemove(account, address) => accounts::address_remove(directory, account, address),
@@ -112,6 +126,17 @@ pub fn account_of<'d>(directory: &'d Directory, address: &Address) -> Result<&'d
 /// A plan that changes something, without warnings.
 fn changing(change: Change) -> Plan {
     Plan { changes: vec![change], warnings: Vec::new() }
+}
+
+/// A plan that changes an account, and lets the SCRAM keys go that are worth nothing then.
+fn changing_account(directory: &Directory, account: Account) -> Plan {
+    let record = directory.scram(account.id);
+    let pruned = record.map(|record| (record, record.pruned(&account)));
+    let scram = pruned.filter(|(before, after)| *before != after).map(|(_, after)| after);
+    let id = account.id;
+    let mut plan = changing(Change::PutAccount(account));
+    plan.changes.extend(scram.map(|record| Change::PutScram(id, record)));
+    plan
 }
 
 /// A domain that is served, or the sentence that tells how to serve it.

@@ -86,9 +86,11 @@ pub(super) fn control(data: &[u8]) -> Verdict {
             Request::Change(change) => ask(&mut directory, &change)?,
             Request::MailList(address, _) | Request::MailShow(address, _) => looked_up(&directory, &address)?,
             Request::Directory
+            | Request::ScramSalts(_)
             | Request::AuthReport(_)
             | Request::AuthExplain(_)
-            | Request::AuthForgive(_) => {}
+            | Request::AuthForgive(_)
+            | Request::Status => {}
         }
     }
     Ok(())

@@ -3,12 +3,14 @@
 use super::{Verdict, promise};
 use crate::auth::credential;
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
-use crate::auth::verifier::{Attempt, Verifier};
+use crate::auth::verifier::{Attempt, ProofAttempt, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::credential::{AppPasswords, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use crate::smtp::session::{Session, Settings};
-use crate::types::{AccountId, Address, Chance, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use crate::types::{
+    AccountId, Address, Chance, ChannelBindings, Domain, Moment, Now, Secret, SessionId, UnixTime,
+};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use std::net::{IpAddr, Ipv4Addr};
@@ -160,12 +162,26 @@ impl<'a> Desk<'a> {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) -> Result<(), String> {
-        let Question::Login { login, password, authorize_as } = question else {
-            return Err("it asks for what no login needs".to_owned());
+        let session = SessionId(1);
+        let (login, password, authorize_as) = match question {
+            Question::Login { login, password, authorize_as } => (login, password, authorize_as),
+            Question::Salt(login) => {
+                let salt = self.verifier.salts().of(&login);
+                return self.event(Event::Answered(ticket, Answer::Salt(salt)));
+            }
+            Question::Proof(proof) => {
+                let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                self.verifier.submit_proof(self.now.moment, Some(self.directory), &attempt);
+                self.questions = self.questions.saturating_add(1);
+                return self.leave();
+            }
+            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
+                return Err("it asks for what no login needs".to_owned());
+            }
         };
         self.questions = self.questions.saturating_add(1);
         let source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-        let session = SessionId(1);
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
         self.verifier.submit(self.now.moment, Some(self.directory), attempt);
         while let Some(job) = self.verifier.next_job(self.now.moment) {
@@ -175,12 +191,21 @@ impl<'a> Desk<'a> {
             self.hashes.push(cost);
             self.verifier.hashed(self.now.moment, job.id, matched);
         }
+        self.leave()
+    }
+
+    /// The verdict leaves when its time has come.
+    fn leave(&mut self) -> Result<(), String> {
         self.now.moment = self.verifier.next_deadline().unwrap_or(self.now.moment).max(self.now.moment);
         let decided = self.verifier.due(self.now.moment);
         promise(decided.len() == 1, "a login has no verdict, or two")?;
         for one in decided {
             self.judge(one.verdict)?;
-            self.event(Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+            let answer = match one.signature {
+                None => Answer::Login(one.verdict),
+                Some(signature) => Answer::Proof(one.verdict, signature),
+            };
+            self.event(Event::Answered(one.ticket, answer))?;
         }
         Ok(())
     }
@@ -195,6 +220,7 @@ pub fn settings() -> Result<Settings, String> {
         hostname: Domain::parse("mail.example.org").map_err(|error| error.to_string())?,
         message_octets_max: 1_000_000,
         tls_available: true,
+        scram: crate::types::ScramUse::All,
         idle_ms: 300_000,
     })
 }
@@ -202,7 +228,11 @@ pub fn settings() -> Result<Settings, String> {
 /// The TLS they have.
 #[must_use]
 pub fn tls() -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }
+    TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+    }
 }
 
 /// The accounts, aliases and domains that these names lead to.

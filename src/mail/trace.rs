@@ -90,8 +90,8 @@ pub fn received(facts: &ReceivedFacts<'_>) -> Vec<u8> {
     if let Some(tls) = facts.tls {
         field.word(&format!("({} {})", comment(tls.version), comment(&tls.cipher)));
     }
-    field.clause("id", &facts.id.to_string());
-    let recipient = facts.recipient.map(ToString::to_string);
+    field.clause("id", &format!("{}", facts.id));
+    let recipient = facts.recipient.map(|recipient| format!("{recipient}"));
     // A header may hold UTF-8 only in a message that came with SMTPUTF8.
     if let Some(recipient) = recipient.filter(|text| facts.utf8 || text.is_ascii()) {
         field.clause("for", &recipient);
@@ -136,7 +136,7 @@ fn parse_literal(text: &str) -> Option<IpAddr> {
 
 /// An address literal (RFC 5321 section 4.1.3).
 fn literal(ip: IpAddr) -> String {
-    Host::Literal(ip).to_string()
+    format!("{}", Host::Literal(ip))
 }
 
 /// A text as it may stand inside a comment: anything but printable ASCII becomes `?`, parentheses and
@@ -251,7 +251,11 @@ mod tests {
     #[test]
     fn tls_stands_in_a_comment_after_the_protocol() {
         let host = host();
-        let tls = TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".into() };
+        let tls = TlsFacts {
+            version: "TLSv1.3",
+            cipher: "TLS13_AES_256_GCM_SHA384".into(),
+            bindings: Default::default(),
+        };
         let facts = ReceivedFacts { tls: Some(&tls), authenticated: true, ..facts("a.example", &host) };
         let unfolded = text(&facts).replace("\r\n\t", " ");
         assert!(unfolded.contains(" with ESMTPSA (TLSv1.3 TLS13_AES_256_GCM_SHA384) id "), "{unfolded}");

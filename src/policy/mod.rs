@@ -3,3 +3,5 @@
 pub mod admission;
 pub mod recipient;
 pub mod sender;
+pub mod side_door;
+pub mod tarpit;

@@ -3,7 +3,7 @@
 
 use crate::limits::CLOCK_ORIGIN_MS;
 use crate::types::{Moment, Now, UnixTime};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads both clocks.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,21 @@ impl Clock {
     #[must_use]
     pub fn start() -> Self {
         Self { origin: Instant::now() }
+    }
+
+    /// Since [`Clock::start`].
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Processor time that the calling thread has used.
+    #[must_use]
+    pub fn processor(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::from_secs(seconds)
+            .saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
     }
 
     /// The time. A wall clock before 1970 reads as 1970.

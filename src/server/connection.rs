@@ -58,6 +58,8 @@ pub struct Connection {
     noted_end: bool,
     /// The store is about to answer.
     committing: bool,
+    /// Whether a message was taken or a login accepted.
+    pub(super) fruitful: bool,
 }
 
 impl Connection {
@@ -77,6 +79,7 @@ impl Connection {
             told_end: false,
             noted_end: false,
             committing: false,
+            fruitful: false,
         }
     }
 
@@ -359,7 +362,7 @@ impl Connection {
     // ---- TLS ----
 
     fn begin_handshake(&mut self, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
-        match desk.tls.map(|config| self.wire.begin_tls(config)) {
+        match desk.tls.map(|shared| self.wire.begin_tls(shared)) {
             Some(Ok(())) => {
                 self.state = State::Handshaking;
                 let deadline = desk.now.moment.plus_ms(HANDSHAKE_MS_MAX);
@@ -374,7 +377,8 @@ impl Connection {
         if self.state == State::Handshaking && !self.wire.is_handshaking() {
             self.state = State::Talking;
             self.deadlines.arm(Deadline::Handshake, None);
-            if let Some(facts) = self.wire.tls().map(tls::facts) {
+            if let Some((tls, shared)) = self.wire.tls().zip(desk.tls) {
+                let facts = tls::facts(tls, shared);
                 self.step(Event::TlsUp(facts), desk, deeds);
             }
             if self.facts.listener == Listener::Submissions {

@@ -10,15 +10,22 @@ use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
 use crate::auth::credential;
 use crate::auth::report::Ledger;
+use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
-use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
+use crate::control::{
+    AuthSubject, EventCount, MessageRow, Refusal, Request, Response, SOCKET_NAME, Status, StoreState,
+};
+use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
-use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
 use crate::store::{MessageRecord, StoreError};
+use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
-use crate::types::{AccountId, Address, Moment, Now};
+use crate::telemetry::recorder::Counter;
+use crate::telemetry::turns::Turns;
+use crate::types::{AccountId, Address, Moment, Now, ScramUse, UnixTime};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -42,6 +49,25 @@ pub struct Office<'a> {
     pub throttle: &'a mut Throttle,
     /// Both clocks, for the throttle.
     pub clocks: Now,
+    /// How the server does.
+    pub gauges: Gauges<'a>,
+}
+
+/// What the loop knows of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauges<'a> {
+    /// What was counted.
+    pub recorder: &'a Recorder,
+    /// How long its turns took.
+    pub turns: &'a Turns,
+    /// Connections open.
+    pub connections: usize,
+    /// Connections that may be.
+    pub connections_max: usize,
+    /// Whether the store was given up.
+    pub store_is_down: bool,
+    /// Octets of the disk that stay free.
+    pub reserve_octets: u64,
 }
 
 /// A change the store is making durable.
@@ -59,6 +85,7 @@ pub struct ControlServer {
     first_token: usize,
     /// Seals new application passwords.
     server_key: [u8; 32],
+    scram: ScramUse,
     /// By a number that is never used again.
     clients: BTreeMap<u64, Client>,
     last_client: u64,
@@ -90,6 +117,7 @@ impl ControlServer {
         registry: &Registry,
         first_token: usize,
         server_key: [u8; 32],
+        scram: ScramUse,
     ) -> io::Result<Self> {
         let path = data_dir.join(SOCKET_NAME);
         let said = |what: &str, error: &io::Error| {
@@ -125,6 +153,7 @@ impl ControlServer {
             path,
             first_token,
             server_key,
+            scram,
             clients: BTreeMap::new(),
             last_client: 0,
             asks: BTreeMap::new(),
@@ -295,6 +324,13 @@ impl ControlServer {
                 }
             }
             Request::Directory => client.say(&Response::Directory(as_changes(office.directory))),
+            Request::ScramSalts(address) => match plan::account_of(office.directory, &address) {
+                Ok(account) => {
+                    let salts = salts_of(account, &Salts::new(&self.server_key));
+                    client.say(&Response::ScramSalts(self.scram, salts));
+                }
+                Err(why) => client.refuse(Refusal::Data, why.0),
+            },
             Request::AuthReport(from) => {
                 client.say(&Response::ReportDay(office.ledger.day_from(from).cloned().map(Box::new)));
             }
@@ -322,6 +358,7 @@ impl ControlServer {
                 let explanation = office.throttle.explain(office.clocks, &subject);
                 client.say(&Response::Explained(Box::new(explanation)));
             }
+            Request::Status => client.say(&Response::Status(Box::new(status(office)))),
             Request::AuthForgive(subject) => {
                 let anything = match subject {
                     AuthSubject::Source(source) => {
@@ -378,10 +415,10 @@ impl ControlServer {
         let response = match result {
             Ok(()) => {
                 for change in &changes {
+                    tell(office.directory, change);
                     forget_logins(office.throttle, office.directory, change);
                     office.directory.apply(change);
                 }
-                log::info!("{}", Line::new("directory-changed").field("steps", changes.len()).finish());
                 Response::Changed { anything: true, warnings }
             }
             Err(error) => refused(&error),
@@ -477,8 +514,50 @@ impl Drop for ControlServer {
 /// Tokens that clients share; more than there can be clients at once.
 const TOKENS: usize = CONTROL_CONNECTIONS_MAX * 4;
 
+/// One line about a step that is about to be applied.
+fn tell(directory: &Directory, change: &Change) {
+    let Some(Described { what, name, parts }) = describe(directory, change) else { return };
+    let line = Line::new("directory-changed").field("what", what).peer_text("name", &name, PATH_OCTETS_MAX);
+    let line = if parts.is_empty() { line } else { line.field("parts", parts.join(",")) };
+    log::info!("{}", line.finish());
+}
+
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))
+}
+
+fn status(office: &Office<'_>) -> Status {
+    let Office { store, gauges, clocks, .. } = office;
+    let uptime_seconds = clocks.moment.0 / 1_000;
+    let octets = store.free_octets();
+    let state = if gauges.store_is_down {
+        StoreState::Down
+    } else if octets.saturating_sub(store.octets_in_flight()) <= gauges.reserve_octets {
+        StoreState::Full
+    } else if store.is_behind() {
+        StoreState::Behind
+    } else {
+        StoreState::Working
+    };
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
+        uptime_seconds,
+        connections: count(gauges.connections),
+        connections_max: count(gauges.connections_max),
+        accepted: gauges.recorder.count(("message", "accepted")),
+        store: state,
+        free_octets: octets,
+        reserve_octets: gauges.reserve_octets,
+        turns: gauges.turns.by_clock(),
+        turns_processor: gauges.turns.by_processor(),
+        events: gauges.recorder.counters().map(event_count).collect(),
+    }
+}
+
+fn event_count(((event, kind), count): (Counter, u64)) -> EventCount {
+    EventCount { event: event.to_owned(), kind: kind.to_owned(), count }
 }
 
 fn account_of(directory: &Directory, address: &Address) -> Result<AccountId, String> {

@@ -1,11 +1,12 @@
 //! What lies between the loop and one connection: what it may look at, and what it wants done.
 
+use super::tls::Tls;
+use crate::auth::scram::ScramProof;
+use crate::auth::scram::salts::Salts;
 use crate::contract::{Commit, RoomAnswer, Ticket};
 use crate::directory::Directory;
 use crate::telemetry::note::Note;
 use crate::types::{Now, Secret};
-use rustls::ServerConfig;
-use std::sync::Arc;
 
 /// How much can be kept, as far as the loop knows.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +43,9 @@ pub struct Desk<'a> {
     /// How much can be kept.
     pub room: Room,
     /// How handshakes are made, if there is a certificate.
-    pub tls: Option<&'a Arc<ServerConfig>>,
+    pub tls: Option<&'a Tls>,
+    /// The salt of every login name.
+    pub salts: &'a Salts,
     /// Whether all spools together wait for too many octets to be written.
     pub spools_are_behind: bool,
 }
@@ -67,6 +70,8 @@ pub enum Deed {
         /// As sent.
         authorize_as: Option<Vec<u8>>,
     },
+    /// Check a SCRAM proof.
+    Proof(Ticket, Box<ScramProof>),
     /// Count and log.
     Note(Note),
 }

@@ -5,14 +5,17 @@
 //! in flight is answered 454, and the parent starts another worker.
 
 use crate::auth::password::{PasswordHash, normalise};
-use crate::auth::verifier::{HashJob, JobId};
+use crate::auth::scram::keys::derive_salted;
+use crate::auth::verifier::{DeriveJob, HashJob, JobId};
 use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS,
-    HASH_JOB_OCTETS_MAX, HASH_MEMORY_IDLE_MS, HASH_NICE, PASSWORD_OCTETS_MAX,
+    HASH_JOB_OCTETS_MAX, HASH_MEMORY_IDLE_MS, HASH_NICE, PASSWORD_OCTETS_MAX, SCRAM_ITERATIONS_MAX,
+    SCRAM_SALT_OCTETS,
 };
 use crate::server::log_thread::last_words;
 use crate::telemetry::line::Line;
-use crate::types::Secret;
+use crate::types::scram::SHA256_OCTETS;
+use crate::types::{ScramKeys, ScramSalt, Secret};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -101,16 +104,62 @@ fn argon2id(
 
 // ---- Packets ----
 
-/// Octets of an answer: the job's number, then 1 for right or 0 for wrong.
-const ANSWER_OCTETS: usize = 9;
+/// The first octet of a job: compare a password with a hash.
+const COMPARE: u8 = 1;
+/// The first octet of a job: make SCRAM keys of a password.
+const DERIVE: u8 = 2;
+/// Octets of an answer to [`COMPARE`]: the job's number, then 1 for right or 0 for wrong.
+const COMPARED_OCTETS: usize = 9;
+/// Octets of an answer to [`DERIVE`]: the job's number, then both keys.
+const DERIVED_OCTETS: usize = 8 + 2 * SHA256_OCTETS;
 
-/// A job as a packet: number (8 octets), memory, passes, lanes (4 each), length of the password (2), of salt
+/// What the worker is asked for.
+enum Job {
+    Compare(JobId, Secret, PasswordHash),
+    Derive(JobId, Secret, ScramSalt),
+}
+
+/// [`DERIVE`] as a packet: its octet, number (8), rounds (4), salt, and the password to the end.
+fn encode_derivation(job: &DeriveJob) -> io::Result<Zeroizing<Vec<u8>>> {
+    let password = job.password.reveal();
+    if password.len() > PASSWORD_OCTETS_MAX {
+        return Err(malformed());
+    }
+    let mut packet = Zeroizing::new(Vec::with_capacity(HASH_JOB_OCTETS_MAX));
+    packet.push(DERIVE);
+    packet.extend_from_slice(&job.id.0.to_be_bytes());
+    packet.extend_from_slice(&job.salt.iterations.to_be_bytes());
+    packet.extend_from_slice(&job.salt.salt);
+    packet.extend_from_slice(password);
+    Ok(packet)
+}
+
+/// What [`encode_job`] or [`encode_derivation`] wrote; `None` if neither can have written it, or if it asks for
+/// more than there is ever to do.
+fn decode(packet: &[u8]) -> Option<Job> {
+    match packet.split_first()? {
+        (&COMPARE, rest) => decode_job(rest).map(|(id, password, hash)| Job::Compare(id, password, hash)),
+        (&DERIVE, rest) => {
+            let (id, rest) = rest.split_first_chunk::<8>()?;
+            let (iterations, rest) = rest.split_first_chunk::<4>()?;
+            let (salt, password) = rest.split_first_chunk::<SCRAM_SALT_OCTETS>()?;
+            let salt = ScramSalt { salt: *salt, iterations: u32::from_be_bytes(*iterations) };
+            let in_range = salt.iterations <= SCRAM_ITERATIONS_MAX && password.len() <= PASSWORD_OCTETS_MAX;
+            let id = JobId(u64::from_be_bytes(*id));
+            in_range.then(|| Job::Derive(id, Secret::new(password.to_vec()), salt))
+        }
+        (_, _) => None,
+    }
+}
+
+/// [`COMPARE`] as a packet: its octet, number (8 octets), memory, passes, lanes (4 each), length of the password (2), of salt
 /// and tag (1 each), all big-endian; then the three.
 fn encode_job(job: &HashJob) -> io::Result<Zeroizing<Vec<u8>>> {
     let password = job.password.reveal();
     let lengths = (u16::try_from(password.len()), u8::try_from(job.salt.len()), u8::try_from(job.tag.len()));
     let (Ok(password_length), Ok(salt_length), Ok(tag_length)) = lengths else { return Err(malformed()) };
     let mut packet = Zeroizing::new(Vec::with_capacity(HASH_JOB_OCTETS_MAX));
+    packet.push(COMPARE);
     packet.extend_from_slice(&job.id.0.to_be_bytes());
     for number in [job.memory_kib, job.passes, job.lanes] {
         packet.extend_from_slice(&number.to_be_bytes());
@@ -132,8 +181,8 @@ fn encode_job(job: &HashJob) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(packet)
 }
 
-/// What [`encode_job`] wrote; `None` if it cannot have written it, or if it asks for more than any stored
-/// hash may.
+/// What [`encode_job`] wrote behind the first octet; `None` if it cannot have written it, or if it asks for more
+/// than any stored hash may.
 fn decode_job(packet: &[u8]) -> Option<(JobId, Secret, PasswordHash)> {
     let (id, rest) = packet.split_first_chunk::<8>()?;
     let (memory_kib, rest) = rest.split_first_chunk::<4>()?;
@@ -160,6 +209,24 @@ fn malformed() -> io::Error {
 
 // ---- The loop's side ----
 
+/// What the worker found out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// For which job.
+    pub job: JobId,
+    /// What.
+    pub result: Outcome,
+}
+
+/// The outcome of a job.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Whether the password was right.
+    Compared(bool),
+    /// The keys of the password.
+    Derived(ScramKeys),
+}
+
 /// The loop's end of a worker's socket. Never blocks.
 #[derive(Debug)]
 pub struct WorkerLink {
@@ -182,9 +249,20 @@ impl WorkerLink {
     /// [`ErrorKind::WouldBlock`] when the worker does not take anything (it cannot happen while at most one
     /// job is in flight), [`ErrorKind::BrokenPipe`] and others when the worker is gone.
     pub fn try_send(&self, job: &HashJob) -> io::Result<()> {
-        let packet = encode_job(job)?;
+        self.send_packet(&encode_job(job)?)
+    }
+
+    /// The same with a password to make SCRAM keys of.
+    ///
+    /// # Errors
+    /// Those of [`WorkerLink::try_send`].
+    pub fn try_send_derivation(&self, job: &DeriveJob) -> io::Result<()> {
+        self.send_packet(&encode_derivation(job)?)
+    }
+
+    fn send_packet(&self, packet: &[u8]) -> io::Result<()> {
         loop {
-            match send(&self.socket, &packet, SendFlags::NOSIGNAL) {
+            match send(&self.socket, packet, SendFlags::NOSIGNAL) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -192,29 +270,40 @@ impl WorkerLink {
         }
     }
 
-    /// The next answer: which job, and whether the password was right. `None`: none is there now.
+    /// The next answer. `None`: none is there now.
     ///
     /// # Errors
     /// [`ErrorKind::UnexpectedEof`] when the worker is gone, [`ErrorKind::InvalidData`] when what it sent is
     /// no answer; replace it in both cases.
-    pub fn try_recv(&self) -> io::Result<Option<(JobId, bool)>> {
-        let mut packet = [0; ANSWER_OCTETS];
+    pub fn try_recv(&self) -> io::Result<Option<Answer>> {
+        let mut packet = Zeroizing::new([0; DERIVED_OCTETS]);
         let length = loop {
-            match recv(&self.socket, &mut packet, RecvFlags::TRUNC) {
+            match recv(&self.socket, packet.as_mut_slice(), RecvFlags::TRUNC) {
                 Ok((_, length)) => break length,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         };
-        let [id @ .., matched] = packet;
-        match (length, matched) {
-            (0, _) => Err(ErrorKind::UnexpectedEof.into()),
-            (ANSWER_OCTETS, 0) => Ok(Some((JobId(u64::from_be_bytes(id)), false))),
-            (ANSWER_OCTETS, 1) => Ok(Some((JobId(u64::from_be_bytes(id)), true))),
-            (_, _) => Err(malformed()),
+        if length == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
         }
+        packet.get(..length).and_then(decode_answer).map(Some).ok_or_else(malformed)
     }
+}
+
+fn decode_answer(packet: &[u8]) -> Option<Answer> {
+    let (id, rest) = packet.split_first_chunk::<8>()?;
+    let result = match (packet.len(), rest) {
+        (COMPARED_OCTETS, [0]) => Outcome::Compared(false),
+        (COMPARED_OCTETS, [1]) => Outcome::Compared(true),
+        (DERIVED_OCTETS, keys) => {
+            let (stored, server) = keys.split_first_chunk::<SHA256_OCTETS>()?;
+            Outcome::Derived(ScramKeys { stored: *stored, server: server.try_into().ok()? })
+        }
+        (_, _) => return None,
+    };
+    Some(Answer { job: JobId(u64::from_be_bytes(*id)), result })
 }
 
 impl AsFd for WorkerLink {
@@ -302,19 +391,40 @@ fn serve(socket: BorrowedFd<'_>) -> Result<(), Failure> {
         if length == 0 {
             return Ok(());
         }
-        let job = packet.get(..length).and_then(decode_job);
-        let (id, password, hash) = job.ok_or(Failure::Malformed)?;
+        let job = packet.get(..length).and_then(decode).ok_or(Failure::Malformed)?;
         drop(packet);
-        let tag = argon2id(&mut memory, password.reveal(), &hash).map_err(Failure::Hash)?;
-        drop(password);
-        let mut answer = id.0.to_be_bytes().to_vec();
-        answer.push(tag.ct_eq(&hash.tag).unwrap_u8());
+        let answer = compute(&mut memory, job).map_err(Failure::Hash)?;
         match send(socket, &answer, SendFlags::NOSIGNAL) {
             Ok(_) => {}
             Err(Errno::PIPE | Errno::CONNRESET) => return Ok(()),
             Err(error) => return Err(Failure::Socket(error.into())),
         }
     }
+}
+
+/// Does a job, and gives the answer as a packet.
+fn compute(memory: &mut Vec<Block>, job: Job) -> Result<Zeroizing<Vec<u8>>, HashError> {
+    let mut answer = Zeroizing::new(Vec::with_capacity(DERIVED_OCTETS));
+    match job {
+        Job::Compare(id, password, hash) => {
+            let tag = argon2id(memory, password.reveal(), &hash)?;
+            answer.extend_from_slice(&id.0.to_be_bytes());
+            answer.push(tag.ct_eq(&hash.tag).unwrap_u8());
+        }
+        Job::Derive(id, password, salt) => {
+            let keys = derive_salted(password.reveal(), &salt);
+            answer.extend_from_slice(&id.0.to_be_bytes());
+            answer.extend_from_slice(&keys.stored);
+            answer.extend_from_slice(&keys.server);
+        }
+    }
+    Ok(answer)
+}
+
+/// A worker in a thread of a test.
+#[cfg(test)]
+pub(super) fn serve_until_closed(socket: &OwnedFd) {
+    serve(socket.as_fd()).unwrap();
 }
 
 /// Waits for a packet; false when none came for so long that memory should be given back.

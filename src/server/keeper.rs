@@ -11,6 +11,7 @@ use crate::limits::{
     BODY_SLICE_OCTETS, GROUP_MESSAGES_MAX, GROUP_OCTETS_MAX, STORE_BEHIND_MS_MAX, STORE_IDLE_MS,
 };
 use crate::store::{Deliver, Operation, Store, StoreError, disk};
+use crate::telemetry::direct::PEER_CAUSED;
 use crate::telemetry::line::Line;
 use crate::types::{AccountId, MailId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -235,7 +236,7 @@ impl<'a> Keeper<'a> {
         };
         if octets != commit.body_octets {
             let line = Line::new("body-lost").field("mail", commit.id).field("kept", octets);
-            log::error!("{}", line.field("announced", commit.body_octets).finish());
+            log::error!(target: PEER_CAUSED, "{}", line.field("announced", commit.body_octets).finish());
             return self.answers.send(FromStore::Committed(key, CommitAnswer::Failed));
         }
         self.jobs.push_back(Job { key, commit, body, slices: 0, done: 0, since: Instant::now() });
@@ -427,13 +428,14 @@ fn removed_account(change: &Change) -> Option<AccountId> {
         | Change::PutAccount(_)
         | Change::PutAlias(_)
         | Change::RemoveAlias(_)
-        | Change::PutHistory(..) => None,
+        | Change::PutHistory(..)
+        | Change::PutScram(..) => None,
     }
 }
 
 fn spool_failed(mail: MailId, why: ErrorKind) {
     let line = Line::new("spool-failed").field("mail", mail).text("reason", &why.to_string());
-    log::error!("{}", line.finish());
+    log::error!(target: PEER_CAUSED, "{}", line.finish());
 }
 
 fn next_slice(body: &mut JobBody, done: u64) -> std::io::Result<Vec<u8>> {

@@ -1,12 +1,15 @@
 //! Standard error behind a bounded queue: a reader that stalls never stops mail.
 //!
-//! [`log`] goes through `env_logger`, which formats a record to one line and hands it over here. Handing over
-//! takes a lock that is never held while anything is written. One thread writes. What does not fit into the
-//! queue is counted, and the count is written when there is room again.
+//! [`log`] goes through a gate, where what libraries say, and what peers cause in other threads than the one that
+//! decides, has its budget; then through `env_logger`, which formats a record to one line and hands it over here.
+//! Handing over takes a lock that is never held while anything is written. One thread writes. What does not fit
+//! into the queue is counted, and the count is written when there is room again.
 #![expect(clippy::disallowed_methods, reason = "this room starts the thread and reads the clock")]
 
 use crate::limits::LOG_QUEUE_OCTETS_MAX;
-use crate::telemetry::line::{Line, sanitise};
+use crate::telemetry::direct::{DirectLines, PEER_CAUSED};
+use crate::telemetry::line::{Line, sanitise, word};
+use crate::types::Moment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -26,17 +29,60 @@ struct Waiting {
     lost_octets: u64,
     /// Whether the thread has taken lines that are not written yet.
     writing: bool,
+    /// Budgets of the lines that nobody else has judged.
+    direct: DirectLines,
+}
+
+impl Waiting {
+    /// Takes a whole line, or counts it.
+    fn push(&mut self, line: &[u8]) {
+        let octets = self.octets.saturating_add(line.len());
+        if octets > LOG_QUEUE_OCTETS_MAX {
+            self.lost_lines = self.lost_lines.saturating_add(1);
+            self.lost_octets = self.lost_octets.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+            return;
+        }
+        self.octets = octets;
+        self.lines.push_back(line.to_vec());
+    }
+
+    fn push_all(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            let mut text = line.finish().into_bytes();
+            text.push(b'\n');
+            self.push(&text);
+        }
+    }
 }
 
 /// The queue between those who log and the one who writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LogQueue {
     waiting: Mutex<Waiting>,
     /// Told when there is something to write, and when something was written.
     changed: Condvar,
+    /// What budgets count time from.
+    began: Instant,
 }
 
 impl LogQueue {
+    fn new() -> Self {
+        Self { waiting: Mutex::default(), changed: Condvar::new(), began: Instant::now() }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether a record has a place in its budget. If not, it is counted, and the thread tells of it in time.
+    fn admit(&self, now: Moment, target: &str, octets: usize) -> bool {
+        let admitted = self.lock().direct.admit(now, target, octets);
+        if !admitted {
+            self.changed.notify_all();
+        }
+        admitted
+    }
+
     /// The state, also after a panic of somebody who held it: every change of it is whole.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -44,17 +90,7 @@ impl LogQueue {
 
     /// Takes a whole line, or counts it. Never waits for a reader.
     fn push(&self, line: &[u8]) {
-        let mut waiting = self.lock();
-        let octets = waiting.octets.saturating_add(line.len());
-        if octets > LOG_QUEUE_OCTETS_MAX {
-            waiting.lost_lines = waiting.lost_lines.saturating_add(1);
-            waiting.lost_octets =
-                waiting.lost_octets.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
-            return;
-        }
-        waiting.octets = octets;
-        waiting.lines.push_back(line.to_vec());
-        drop(waiting);
+        self.lock().push(line);
         self.changed.notify_all();
     }
 
@@ -63,8 +99,20 @@ impl LogQueue {
         let mut waiting = self.lock();
         waiting.writing = false;
         self.changed.notify_all();
-        while waiting.lines.is_empty() && waiting.lost_lines == 0 {
-            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let now = self.now();
+            let due = waiting.direct.turn(now);
+            waiting.push_all(due);
+            if !waiting.lines.is_empty() || waiting.lost_lines > 0 {
+                break;
+            }
+            waiting = match waiting.direct.next_deadline() {
+                None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = Duration::from_millis(at.since_ms(now).saturating_add(1));
+                    self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         waiting.writing = true;
         let mut out = Vec::with_capacity(waiting.octets);
@@ -90,10 +138,13 @@ impl LogQueue {
         }
     }
 
-    /// Waits until all is written, for so long at the most.
+    /// Waits until all is written, for so long at the most; what was held back is told first.
     fn flush(&self, timeout: Duration) {
         let Some(until) = Instant::now().checked_add(timeout) else { return };
         let mut waiting = self.lock();
+        let held_back = waiting.direct.close();
+        waiting.push_all(held_back);
+        self.changed.notify_all();
         while !waiting.lines.is_empty() || waiting.writing || waiting.lost_lines > 0 {
             let Some(left) = until.checked_duration_since(Instant::now()) else { return };
             waiting = self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -142,15 +193,50 @@ static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
 /// # Errors
 /// When the thread cannot be started or somebody else has installed a logger.
 pub fn init() -> io::Result<()> {
-    let queue = Arc::new(LogQueue::default());
+    let queue = Arc::new(LogQueue::new());
     if QUEUE.set(Arc::clone(&queue)).is_err() {
         return Ok(());
     }
     let writer = Arc::clone(&queue);
     std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.drain(io::stderr()))?;
-    logger(queue).try_init().map_err(io::Error::other)?;
+    let gate = Gate::new(queue);
+    log::set_max_level(gate.logger.filter());
+    log::set_boxed_logger(Box::new(gate)).map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// What records pass before they are formatted: they must be of a level that is wanted, and have a place in their
+/// budget.
+struct Gate {
+    logger: env_logger::Logger,
+    queue: Arc<LogQueue>,
+}
+
+impl Gate {
+    fn new(queue: Arc<LogQueue>) -> Self {
+        Self { logger: logger(Arc::clone(&queue)).build(), queue }
+    }
+}
+
+impl log::Log for Gate {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !self.logger.matches(record) {
+            return;
+        }
+        let octets = one_line(record).len().saturating_add(1);
+        if self.queue.admit(self.queue.now(), record.target(), octets) {
+            self.logger.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.logger.flush();
+    }
 }
 
 /// Everything of our own from `info` on; from libraries warnings and errors. The environment has no say.
@@ -172,7 +258,7 @@ fn one_line(record: &log::Record<'_>) -> String {
     if record.target().split("::").next() == Some("gatepost") {
         return sanitise(&message);
     }
-    Line::new("library").field("target", sanitise(record.target())).text("message", &message).finish()
+    Line::new("library").field("target", word(record.target())).text("message", &message).finish()
 }
 
 fn log_panic(info: &PanicHookInfo<'_>) {
@@ -181,7 +267,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
         Some(place) => line.text("place", &place.to_string()),
         None => line,
     };
-    log::error!("{}", line.finish());
+    log::error!(target: PEER_CAUSED, "{}", line.finish());
 }
 
 fn thread_name() -> String {
@@ -210,7 +296,7 @@ pub fn last_words(line: Line) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::LOG_LINE_OCTETS_MAX;
+    use crate::limits::{LOG_LIBRARY_OCTETS_PER_MINUTE_MAX, LOG_LINE_OCTETS_MAX};
     use log::Log;
     use std::io::{BufRead, BufReader};
 
@@ -221,7 +307,7 @@ mod tests {
     #[test]
     fn a_reader_that_stalls_costs_lines_and_never_time_or_memory() {
         let (read, write) = std::io::pipe().unwrap();
-        let queue = Arc::new(LogQueue::default());
+        let queue = Arc::new(LogQueue::new());
         let writer = Arc::clone(&queue);
         std::thread::spawn(move || writer.drain(write));
         let began = Instant::now();
@@ -254,7 +340,7 @@ mod tests {
     #[test]
     fn flush_waits_until_all_is_written() {
         let (read, write) = std::io::pipe().unwrap();
-        let queue = Arc::new(LogQueue::default());
+        let queue = Arc::new(LogQueue::new());
         let writer = Arc::clone(&queue);
         std::thread::spawn(move || writer.drain(write));
         queue.push(b"last words\n");
@@ -268,7 +354,7 @@ mod tests {
 
     #[test]
     fn flush_does_not_wait_for_ever() {
-        let queue = LogQueue::default();
+        let queue = LogQueue::new();
         queue.push(b"nobody writes this\n");
         queue.flush(Duration::from_millis(10));
         assert_eq!(queue.lock().lines.len(), 1);
@@ -276,9 +362,8 @@ mod tests {
 
     /// What one record becomes on its way through the real logger.
     fn logged(target: &str, level: log::Level, message: &str) -> String {
-        let queue = Arc::new(LogQueue::default());
-        let logger = logger(Arc::clone(&queue)).build();
-        logger
+        let queue = Arc::new(LogQueue::new());
+        Gate::new(Arc::clone(&queue))
             .log(&log::Record::builder().target(target).level(level).args(format_args!("{message}")).build());
         queue.lock().lines.iter().map(|line| String::from_utf8(line.clone()).unwrap()).collect()
     }
@@ -294,9 +379,48 @@ mod tests {
     fn what_a_library_says_is_one_quoted_line() {
         assert_eq!(
             logged("rustls::conn", log::Level::Warn, "bad \"thing\"\r\nevent=auth-failed"),
-            "event=library target=rustls::conn message=\"bad \\\"thing\\\"\\r\\nevent=auth-failed\"\n"
+            "event=library target=rustls::conn message=\"bad \\\"thing\\\"\\r\\nevent\\u{3d}auth-failed\"\n"
         );
         assert_eq!(logged("fjall", log::Level::Info, "chatter"), "");
+    }
+
+    #[test]
+    fn a_library_that_talks_without_end_costs_its_budget_and_what_is_over_is_told_exactly() {
+        let (read, write) = std::io::pipe().unwrap();
+        let queue = Arc::new(LogQueue::new());
+        let gate = Gate::new(Arc::clone(&queue));
+        for number in 0..5_000 {
+            let alert = format_args!("received warning alert {number}");
+            let record =
+                log::Record::builder().target("rustls::conn").level(log::Level::Warn).args(alert).build();
+            gate.log(&record);
+        }
+        gate.log(
+            &log::Record::builder().target("gatepost::server::turn").args(format_args!("event=x")).build(),
+        );
+        let writer = Arc::clone(&queue);
+        std::thread::spawn(move || writer.drain(write));
+        queue.flush(Duration::from_secs(10));
+        let mut octets = 0;
+        for (written, text) in BufReader::new(read).lines().map(Result::unwrap).enumerate() {
+            octets += text.len() + 1;
+            if let Some(rest) = text.strip_prefix("event=suppressed kind=library lines=") {
+                let held_back: usize = rest.split(' ').next().unwrap().parse().unwrap();
+                assert_eq!(written + held_back, 5_001);
+                break;
+            }
+            assert!(text == "event=x" || text.starts_with("event=library target=rustls::conn "), "{text}");
+        }
+        assert!(octets < LOG_LIBRARY_OCTETS_PER_MINUTE_MAX, "{octets}");
+    }
+
+    #[test]
+    fn what_was_held_back_is_told_although_nothing_else_is_logged() {
+        let queue = LogQueue::new();
+        while queue.admit(Moment(0), "rustls::conn", 100) {}
+        let Some(began) = queue.began.checked_sub(Duration::from_secs(61)) else { return };
+        let queue = LogQueue { began, ..queue };
+        assert_eq!(queue.take(), b"event=suppressed kind=library lines=1 octets=100\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::store_thread::{BodySource, ToStore};
 use super::turn::Loop;
 use crate::auth::throttle::{Snapshot, Throttle};
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
-use crate::auth::verifier::canonical;
+use crate::auth::verifier::{Enrolled, canonical};
 use crate::contract::{Commit, CommitAnswer, Delivery, PeerFacts, Ticket};
 use crate::directory::credential::CredentialId;
 use crate::directory::history::Novelty;
@@ -53,7 +53,8 @@ pub(super) fn forget_logins(throttle: &mut Throttle, directory: &Directory, chan
         | Change::RemoveDomain(_)
         | Change::PutAlias(_)
         | Change::RemoveAlias(_)
-        | Change::PutHistory(..) => return,
+        | Change::PutHistory(..)
+        | Change::PutScram(..) => return,
     };
     let Some(before) = directory.account(id) else { return };
     let is_gone = |address: &&Address| !kept.iter().any(|other| other.key() == address.key());
@@ -105,6 +106,18 @@ impl Loop {
             }
             Novelty::NewPlace | Novelty::FirstEver | Novelty::KnownPlace => {}
         }
+    }
+
+    /// Keeps SCRAM keys that were made of a password at its login. Nobody waits for them: keys that are lost are
+    /// made again.
+    pub(super) fn keep_scram_keys(&mut self, enrolled: Enrolled) {
+        let Enrolled { account: id, entry } = enrolled;
+        let Some(account) = self.directory.account(id).filter(|_| !self.store_is_down) else { return };
+        let mut record = self.directory.scram(id).cloned().unwrap_or_default();
+        record.put(entry);
+        let change = Change::PutScram(id, record.pruned(account));
+        self.directory.apply(&change);
+        self.store.send(self.now.moment, ToStore::Remember(Box::new(change)));
     }
 
     /// Puts the notice into the owner's mailbox. Nobody waits for it; what becomes of it is in the log if it

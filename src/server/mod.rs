@@ -13,6 +13,7 @@ pub mod connection;
 mod control_client;
 pub mod control_server;
 pub mod desk;
+mod entrance;
 pub mod hash_worker;
 mod keeper;
 pub mod listener;

@@ -1,32 +1,24 @@
-//! What the loop does for its connections: lets them in, gives them their turns, carries out their deeds,
-//! brings them answers, and lets them go.
+//! What the loop does for its connections: gives them their turns, carries out their deeds, brings them
+//! answers, and lets them go. [`super::entrance`] lets them in.
 
 use super::bodies::Body;
 use super::connection::Connection;
 use super::desk::Deed;
-use super::listener::{Accepted, TOO_MANY, as_octets, speaks_plainly};
 use super::store_thread::{CommitKey, FromStore, SpoolKey, ToStore};
 use super::timers::Deadline;
 use super::turn::Loop;
 use crate::auth::report::{self, names};
-use crate::auth::throttle::{Because, ConnectVerdict};
-use crate::auth::verifier::{Attempt, Decided};
-use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, Pace, PeerFacts, Ticket, Timer};
-use crate::limits::{ACCEPTS_PER_TURN, HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
-use crate::policy::admission::Admitted;
-use crate::smtp::session::Session;
+use crate::auth::verdict::LoginVerdict;
+use crate::auth::verifier::{Attempt, Decided, ProofAttempt};
+use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
+use crate::limits::{HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
+use crate::smtp::outcome::MessageRefusal;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::{Note, Noted};
 use crate::telemetry::probing::mail_offence;
-use crate::types::{Enhanced, Moment, Prefix, Reply, SessionId};
-use mio::Interest;
-use mio::net::TcpStream;
+use crate::types::{Moment, Prefix, SessionId};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::IpAddr;
-
-/// How often a lack of descriptors is told.
-const TELL_AGAIN_MS: u64 = 60_000;
 
 /// Handshake flights of one turn.
 #[derive(Debug, Default)]
@@ -47,143 +39,63 @@ impl HandshakeBudget {
     }
 }
 
-/// Says one line to a peer that is sent away, where it could hear it. A socket just accepted has room for it;
-/// if not, closing says enough.
-fn say_plainly(mut stream: &TcpStream, listener: Listener, reply: &Reply) {
-    if speaks_plainly(listener) {
-        let _ = stream.write(&as_octets(reply));
-    }
-}
-
 impl Loop {
-    // ---- In ----
-
-    /// Accepts from every door, within a budget each.
-    pub(super) fn accept_some(&mut self) {
-        for index in 0..self.doors.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
-                let now = self.now.moment;
-                let Some(door) = self.doors.get_mut(index).filter(|door| door.is_ready(now)) else { break };
-                let kind = door.kind();
-                match door.accept(now, &mut self.spare) {
-                    Accepted::Peer(stream, address) => self.consider(stream, address, kind),
-                    Accepted::Lost => {}
-                    Accepted::NoDescriptor => self.tell_no_descriptor(),
-                    Accepted::Nothing => break,
-                }
-            }
-        }
-    }
-
-    fn tell_no_descriptor(&mut self) {
-        let now = self.now.moment;
-        if self.no_descriptor_told.is_none_or(|told| now.since_ms(told) >= TELL_AGAIN_MS) {
-            self.no_descriptor_told = Some(now);
-            let line = Line::new("no-descriptor").field("connections", self.connections.len());
-            let why = "the limit on open files is reached; who comes now is sent away with 421";
-            log::error!("{}", line.text("reason", why).finish());
-        }
-    }
-
-    fn consider(&mut self, stream: TcpStream, address: IpAddr, listener: Listener) {
-        self.last_session = self.last_session.wrapping_add(1);
-        let facts = PeerFacts { session: SessionId(self.last_session), address, listener };
-        let Some(pace) = self.pass_throttle(&stream, facts) else { return };
-        let idle_since = |session| -> Option<Moment> {
-            self.by_session.get(&session).and_then(|key| self.connections.get(*key))?.idle_since()
-        };
-        match self.admission.consider(address, idle_since) {
-            Admitted::Yes => self.admit(stream, facts, pace),
-            Admitted::InPlaceOf(session) => {
-                if let Some(key) = self.by_session.get(&session) {
-                    self.with(*key, |old, desk, _, deeds| old.turn_out(Cause::Crowded, desk, deeds));
-                }
-                self.admit(stream, facts, pace);
-            }
-            Admitted::HostFull | Admitted::NetFull => {
-                let reply = Reply::new(421, Enhanced(4, 7, 0), "Too many connections from your network");
-                self.refuse(stream, facts, reply);
-            }
-            Admitted::AllFull => self.refuse(stream, facts, Reply::new(421, Enhanced(4, 3, 2), TOO_MANY)),
-        }
-    }
-
-    /// What the throttle says of a connection: how fast it is served, or `None` if it was sent away.
-    fn pass_throttle(&mut self, stream: &TcpStream, peer: PeerFacts) -> Option<Pace> {
-        let (because, reply) = match self.throttle.at_connect(self.now, peer.address, peer.listener) {
-            ConnectVerdict::Admit(pace, would_refuse) => {
-                self.tell_turned_away(peer, would_refuse, false);
-                let here = self.admission.connections_of_host(peer.address);
-                if pace.connections_max.is_some_and(|most| here >= most) {
-                    let text = "Too many connections from an address with such a record";
-                    say_plainly(stream, peer.listener, &Reply::new(421, Enhanced(4, 7, 0), text));
-                    self.note(peer, Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" });
-                    return None;
-                }
-                return Some(pace.of_session());
-            }
-            ConnectVerdict::Denied(because) => {
-                (because, Reply::new(554, Enhanced(5, 7, 1), "No service for your address"))
-            }
-            ConnectVerdict::Refused(because) => {
-                (because, Reply::new(421, Enhanced(4, 7, 0), "Too many failed logins, try again later"))
-            }
-        };
-        say_plainly(stream, peer.listener, &reply);
-        self.tell_turned_away(peer, Some(because), true);
-        None
-    }
-
-    fn tell_turned_away(&mut self, peer: PeerFacts, because: Option<Because>, enforced: bool) {
-        if let Some(Because { rule, .. }) = because {
-            self.note(peer, Note::TurnedAway { rule: rule.kind(), enforced });
-        }
-    }
-
-    fn refuse(&mut self, stream: TcpStream, peer: PeerFacts, reply: Reply) {
-        say_plainly(&stream, peer.listener, &reply);
-        let note = Note::Closed { cause: Cause::Crowded, errors: 0, offence: "" };
-        self.note(peer, note);
-    }
-
     /// Counts and logs an event of a session, and keeps logins for the report.
-    fn note(&mut self, peer: PeerFacts, note: Note) {
+    pub(super) fn note(&mut self, peer: PeerFacts, note: Note) {
         let now = self.now;
         if let Note::Login { mechanism, login, verdict } = &note {
             let name = names::kept(Some(&self.directory), login);
             let PeerFacts { session, address: source, .. } = peer;
             self.ledger.login(now, report::Attempt { source, session, mechanism, name, verdict: *verdict });
             self.remember_login(peer, mechanism, *verdict);
+            match verdict {
+                LoginVerdict::Accepted(..) => {
+                    self.side_door.leave(session);
+                    self.has_borne_fruit(session);
+                }
+                LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_) => {}
+            }
+        }
+        if matches!(note, Note::Accepted { .. }) {
+            self.has_borne_fruit(peer.session);
         }
         // What a dry run would have turned away was let through.
         if let Note::TurnedAway { rule, enforced: true } = &note {
             self.ledger.turned_away(now, peer.address, rule.name());
         }
+        if let Note::MessageRefused { reason, .. } = &note
+            && *reason == MessageRefusal::DiskFull.name()
+        {
+            self.tell_disk_full();
+        }
         let app_password = self.name_of_app_password(&note);
         self.recorder.note(now, &Noted { peer, note, app_password });
     }
 
-    fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
-        let session = Session::new(facts, self.settings.clone(), self.chance.fork());
-        let mut connection = Box::new(Connection::new(stream, facts, session, self.now));
-        let key = self.connections.vacant_key();
-        // Once for both directions and for ever: with edges no other call to the poll is needed.
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let stream = connection.wire_mut().stream_mut();
-        if let Err(error) = self.registry().register(stream, Self::token(key), interest) {
-            let line = Line::new("not-registered").field("session", facts.session);
-            log::error!("{}", line.text("reason", &error.to_string()).finish());
-            return;
+    fn has_borne_fruit(&mut self, session: SessionId) {
+        let key = self.by_session.get(&session);
+        if let Some(connection) = key.and_then(|key| self.connections.get_mut(*key)) {
+            connection.fruitful = true;
         }
-        self.connections.insert(connection);
-        self.by_session.insert(facts.session, key);
-        self.admission.enter(facts.session, facts.address);
-        self.with(key, |connection, desk, _, deeds| {
-            if pace != Pace::default() {
-                connection.tell(Event::Paced(pace), desk, deeds);
-            }
-            connection.open(desk, deeds);
-        });
+    }
+
+    /// A message found no room on the disk. What each of them costs is the peers' budget; that it is so is the
+    /// administrator's line.
+    fn tell_disk_full(&mut self) {
+        let free = self.room().free_octets;
+        if let Some((level, line)) = self.disk.refused(self.now.moment, free) {
+            self.recorder.operation(self.now, level, line);
+        }
+    }
+
+    /// Says once that there is room again.
+    pub(super) fn look_at_disk(&mut self) {
+        let room = self.room();
+        let most = self.config.message_octets_max;
+        let needed = room.reserve_octets.saturating_add(most);
+        if let Some((level, line)) = self.disk.look(self.now.moment, room.free_octets, needed) {
+            self.recorder.operation(self.now, level, line);
+        }
     }
 
     // ---- Turns ----
@@ -299,8 +211,15 @@ impl Loop {
                 };
                 let Self { verifier, throttle, directory, .. } = self;
                 let would_refuse = verifier.submit_through(self.now, throttle, Some(directory), attempt);
-                self.tell_turned_away(facts, would_refuse, false);
+                self.tell_would_refuse(facts, would_refuse);
                 self.give_worker_its_job();
+            }
+            Deed::Proof(ticket, proof) => {
+                let attempt = ProofAttempt { session: facts.session, ticket, source: facts.address, proof };
+                let Self { verifier, throttle, directory, .. } = self;
+                let would_refuse =
+                    verifier.submit_proof_through(self.now, throttle, Some(directory), &attempt);
+                self.tell_would_refuse(facts, would_refuse);
             }
         }
         self.send_all(requests);
@@ -342,13 +261,14 @@ impl Loop {
         for deed in deeds {
             match deed {
                 Deed::Note(note) => self.note(facts, note),
-                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } => {}
+                Deed::Keep(_) | Deed::Forget | Deed::Commit(..) | Deed::Login { .. } | Deed::Proof(..) => {}
             }
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         let apology = std::panic::AssertUnwindSafe(|| connection.apologize());
         if std::panic::catch_unwind(apology).is_err() {
-            log::error!("{}", Line::new("apology-failed").field("session", facts.session).finish());
+            let line = Line::new("apology-failed").field("session", facts.session);
+            self.recorder.trouble(self.now, log::Level::Error, line);
         }
         connection.give_up();
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
@@ -362,6 +282,10 @@ impl Loop {
         self.timers.forget(key, &mut connection.deadlines);
         self.admission.leave(session, address);
         self.by_session.remove(&session);
+        self.side_door.leave(session);
+        if !connection.fruitful {
+            self.throttle.fruitless_visit(self.now, address);
+        }
         self.verifier.forget(session);
         let mut requests = Vec::new();
         self.bodies.forget(&mut connection.body, &mut requests);
@@ -438,7 +362,11 @@ impl Loop {
     }
 
     pub(super) fn bring_verdict(&mut self, decided: &Decided) {
-        self.tell(decided.session, decided.ticket, Answer::Login(decided.verdict));
+        let answer = match decided.signature {
+            None => Answer::Login(decided.verdict),
+            Some(signature) => Answer::Proof(decided.verdict, signature),
+        };
+        self.tell(decided.session, decided.ticket, answer);
     }
 
     fn tell(&mut self, session: SessionId, ticket: Ticket, answer: Answer) {

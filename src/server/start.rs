@@ -11,7 +11,7 @@ use crate::config::checked::Config;
 use crate::directory::Directory;
 use crate::limits::{
     ARGON2_MEMORY_KIB, CONNECTION_OCTETS_MAX, DELIVERIES_PER_MESSAGE_MAX, DELIVERY_OCTETS_MAX,
-    DESCRIPTORS_RESERVED, HEARTBEAT_MS, SHARED_OCTETS_MAX, STORE_LOCK_MS_MAX, STORE_LOCK_RETRY_MS,
+    DESCRIPTORS_RESERVED, HEARTBEAT_MS, HELD_MAX, SHARED_OCTETS_MAX, STORE_LOCK_MS_MAX, STORE_LOCK_RETRY_MS,
     STORE_OPEN_MS_MAX,
 };
 use crate::store::fjall::{FjallStore, OpenReport};
@@ -147,15 +147,15 @@ fn begin(channel: OwnedFd, signals: Option<Signals>, open: Opener) -> Result<End
         Some((certificate, key)) => Some(tls::server_config(certificate, key).map_err(Failure::config)?),
         None => None,
     };
-    raise_descriptors(&mut config);
+    let held_max = raise_descriptors(&mut config);
     let waker = WakerSlot::default();
     let thread =
         store_thread::start(config.data_dir.clone(), config.disk_reserve_octets, Arc::clone(&waker), open)
             .map_err(Failure::temporary)?;
     let Some(opened) = await_opening(&thread, &channel)? else { return Ok(Ending::Clean) };
     tell_worst_case(&config, &opened.directory);
-    let parts =
-        Parts { channel, signals, config, tls, sockets, thread, opened, waker, clock: Clock::start() };
+    let clock = Clock::start();
+    let parts = Parts { channel, signals, config, tls, sockets, thread, opened, waker, held_max, clock };
     let server = Loop::new(parts, Chance::from_seed(seed()?)).map_err(Failure::config)?;
     server.run().map_err(|error| Failure::temporary(format!("the poll failed: {error}")))
 }
@@ -222,11 +222,12 @@ fn cannot_open(error: &StoreError) -> Failure {
     }
 }
 
-/// Each connection may need a socket and a temporary file. Takes what the system gives, and fewer
-/// connections where that is too little.
-fn raise_descriptors(config: &mut Config) {
+/// Each connection may need a socket and a temporary file, and refused ones that are held a socket. Takes what
+/// the system gives, and fewer of both where that is too little. Returns how many may be held.
+fn raise_descriptors(config: &mut Config) -> usize {
     let connections = u64::try_from(config.connections_max).unwrap_or(u64::MAX);
-    let wanted = connections.saturating_mul(2).saturating_add(DESCRIPTORS_RESERVED);
+    let held = u64::try_from(HELD_MAX).unwrap_or(u64::MAX);
+    let wanted = connections.saturating_mul(2).saturating_add(held).saturating_add(DESCRIPTORS_RESERVED);
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     let current = limit.current.unwrap_or(u64::MAX);
@@ -239,15 +240,19 @@ fn raise_descriptors(config: &mut Config) {
         }
     }
     let have = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if have < wanted {
-        let fits = have.saturating_sub(DESCRIPTORS_RESERVED).max(have / 4) / 2;
-        let why = format!(
-            "the system allows {have} open files and {wanted} are needed; raise LimitNOFILE or ulimit -n"
-        );
-        let line = Line::new("connections-lowered").field("configured", connections).field("now", fits);
-        log::warn!("{}", line.text("reason", &why).finish());
-        config.connections_max = usize::try_from(fits.max(1)).unwrap_or(config.connections_max);
+    if have >= wanted {
+        return HELD_MAX;
     }
+    let held = held.min(have / 8);
+    let beside = have.saturating_sub(DESCRIPTORS_RESERVED).saturating_sub(held);
+    let fits = (beside.max(have / 4) / 2).min(connections);
+    let why = format!(
+        "the system allows {have} open files and {wanted} are needed; raise LimitNOFILE or ulimit -n"
+    );
+    let line = Line::new("connections-lowered").field("configured", connections).field("now", fits);
+    log::warn!("{}", line.text("reason", &why).finish());
+    config.connections_max = usize::try_from(fits.max(1)).unwrap_or(config.connections_max);
+    usize::try_from(held).unwrap_or(HELD_MAX)
 }
 
 /// Everything has a ceiling, so the sum has one: what this process holds if every peer does its worst at

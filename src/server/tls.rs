@@ -1,6 +1,8 @@
 //! TLS as this server speaks it: 1.2 and 1.3, one certificate, tickets instead of a session table.
 
+use crate::auth::scram::end_point;
 use crate::contract::TlsFacts;
+use crate::types::ChannelBindings;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,11 +22,20 @@ impl std::fmt::Display for TlsConfigError {
 
 impl std::error::Error for TlsConfigError {}
 
-/// Makes the configuration that all handshakes share.
+/// How handshakes are made.
+#[derive(Debug)]
+pub struct Tls {
+    /// What rustls needs.
+    pub config: Arc<ServerConfig>,
+    /// The data of `tls-server-end-point`, if the certificate has one.
+    end_point: Option<Vec<u8>>,
+}
+
+/// Makes what all handshakes share.
 ///
 /// # Errors
 /// When a PEM text does not hold what it should, or key and certificate do not belong together.
-pub fn server_config(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>, TlsConfigError> {
+pub fn server_config(certificate_pem: &str, key_pem: &str) -> Result<Arc<Tls>, TlsConfigError> {
     let chain = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsConfigError(format!("the TLS certificate file is not valid PEM: {error}")))?;
@@ -34,6 +45,7 @@ pub fn server_config(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerC
                 .into(),
         ));
     }
+    let end_point = chain.first().and_then(|leaf| end_point::of_certificate(leaf));
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|error| {
         TlsConfigError(format!(
             "the TLS key file holds no private key in PEM (PKCS #8, SEC1 or PKCS #1): {error}"
@@ -53,12 +65,18 @@ pub fn server_config(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerC
         .map_err(|error| TlsConfigError(format!("TLS tickets cannot be set up: {error}")))?;
     config.send_tls13_tickets = 1;
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    Ok(Arc::new(Tls { config: Arc::new(config), end_point }))
 }
 
 /// What is worth knowing of a finished handshake.
 #[must_use]
-pub fn facts(tls: &ServerConnection) -> TlsFacts {
+pub fn facts(tls: &ServerConnection, shared: &Tls) -> TlsFacts {
+    let is_tls13 = tls.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    // RFC 9266 section 2. With TLS 1.2 it is sound only with an extension whose use rustls does not tell.
+    let exporter = is_tls13
+        .then(|| tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok())
+        .flatten();
+    let bindings = ChannelBindings { exporter, end_point: shared.end_point.clone() };
     let version = match tls.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -68,7 +86,7 @@ pub fn facts(tls: &ServerConnection) -> TlsFacts {
     let name = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
     // rustls marks its own names for TLS 1.3 suites; IANA's begin with TLS_ alone.
     let cipher = name.strip_prefix("TLS13_").map_or_else(|| name.to_owned(), |rest| format!("TLS_{rest}"));
-    TlsFacts { version, cipher }
+    TlsFacts { version, cipher, bindings }
 }
 
 #[cfg(test)]
@@ -83,7 +101,7 @@ mod tests {
     #[test]
     fn a_pair_that_belongs_together_is_taken() {
         let (certificate, key) = pair();
-        let config = server_config(&certificate, &key).unwrap();
+        let config = &server_config(&certificate, &key).unwrap().config;
         assert_eq!(config.send_tls13_tickets, 1);
         assert_eq!(config.max_early_data_size, 0);
         assert!(config.ticketer.enabled());

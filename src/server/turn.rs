@@ -10,28 +10,34 @@ use super::bodies::Bodies;
 use super::channel::{Channel, ToParent, ToServer};
 use super::clock::Clock;
 use super::connection::Connection;
-use super::control_server::{ControlServer, Office};
+use super::control_server::{ControlServer, Gauges, Office};
 use super::desk::{Deed, Desk, Room};
+use super::entrance::{self, TurnedAway};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
 use super::logins::{load_places, take_up_offenders};
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
+use super::tls::Tls;
 use crate::auth::report::Ledger;
+use crate::auth::scram::salts::Salts;
 use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
 use crate::directory::Directory;
 use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX};
 use crate::policy::admission::{Admission, Ceilings};
+use crate::policy::side_door::SideDoor;
+use crate::policy::tarpit::Tarpit;
 use crate::smtp::session::Settings;
 use crate::telemetry::Recorder;
+use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
+use crate::telemetry::turns::Turns;
 use crate::types::{Chance, Moment, Now, SessionId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
-use rustls::ServerConfig;
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -60,7 +66,7 @@ pub struct Parts {
     /// The configuration.
     pub config: Config,
     /// How handshakes are made, if there is a certificate.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<Tls>>,
     /// One listening socket for each listener of the configuration.
     pub sockets: Vec<OwnedFd>,
     /// The store thread.
@@ -69,6 +75,8 @@ pub struct Parts {
     pub opened: Opened,
     /// Where the store thread finds the waker.
     pub waker: WakerSlot,
+    /// Refused connections that may be held: as many as there are descriptors for.
+    pub held_max: usize,
     /// The clocks.
     pub clock: Clock,
 }
@@ -102,7 +110,7 @@ pub struct Loop {
     pub(super) now: Now,
     pub(super) config: Config,
     pub(super) settings: Arc<Settings>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) chance: Chance,
     pub(super) doors: Vec<Door>,
     pub(super) spare: Spare,
@@ -114,6 +122,8 @@ pub struct Loop {
     pub(super) ready: VecDeque<usize>,
     pub(super) timers: Timers,
     pub(super) admission: Admission,
+    pub(super) tarpit: Tarpit<TurnedAway>,
+    pub(super) side_door: SideDoor,
     pub(super) directory: Directory,
     pub(super) bodies: Bodies,
     pub(super) store: StoreLink,
@@ -122,6 +132,8 @@ pub struct Loop {
     pub(super) verifier: Verifier,
     pub(super) worker: Option<WorkerLink>,
     pub(super) recorder: Recorder,
+    pub(super) disk: DiskWatch,
+    turns: Turns,
     pub(super) ledger: Ledger,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
@@ -133,7 +145,8 @@ impl Loop {
     /// # Errors
     /// When the poll, the doors or the administrator's socket cannot be set up.
     pub fn new(parts: Parts, mut chance: Chance) -> io::Result<Self> {
-        let Parts { channel, mut signals, config, tls, sockets, thread, opened, waker, clock } = parts;
+        let Parts { channel, mut signals, config, tls, sockets, thread, opened, waker, held_max, clock } =
+            parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         *waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Waker::new(registry, Token(WAKER))?);
@@ -141,13 +154,15 @@ impl Loop {
         if let Some(signals) = &mut signals {
             registry.register(signals, Token(SIGNALS), Interest::READABLE)?;
         }
-        let control = ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key)?;
+        let control =
+            ControlServer::bind(&config.data_dir, registry, CONTROL, opened.server_key, config.scram)?;
         let doors = open_doors(sockets, &config, registry)?;
         let now = clock.now();
         let settings = Settings {
             hostname: config.hostname.clone(),
             message_octets_max: config.message_octets_max,
             tls_available: tls.is_some(),
+            scram: config.scram,
             idle_ms: config.idle_ms,
         };
         let ceilings = Ceilings {
@@ -181,14 +196,19 @@ impl Loop {
             ready: VecDeque::new(),
             timers: Timers::default(),
             admission: Admission::new(ceilings),
+            tarpit: entrance::tarpit(held_max),
+            side_door: entrance::side_door(),
             directory: opened.directory,
             bodies: Bodies::default(),
             store: StoreLink::new(thread),
             store_is_down: false,
             throttle,
-            verifier: Verifier::new(opened.server_key, chance.fork()),
+            verifier: Verifier::new(opened.server_key, chance.fork())
+                .with_scram(config.scram, Salts::new(&opened.server_key)),
             worker: None,
             recorder: Recorder::new(),
+            disk: DiskWatch::default(),
+            turns: Turns::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
@@ -207,11 +227,13 @@ impl Loop {
         self.hear_parent();
         let ending = loop {
             let patience = self.patience();
+            self.turns.finish(self.clock.elapsed(), self.clock.processor());
             match self.poll.poll(&mut events, patience) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            self.turns.begin(self.clock.elapsed());
             self.now = self.clock.now();
             for event in &events {
                 self.signalled(event);
@@ -260,6 +282,7 @@ impl Loop {
         let next = [
             Some(self.next_beat),
             self.timers.next(),
+            self.tarpit.next_deadline(),
             self.verifier.next_deadline(),
             self.recorder.next_deadline(),
             self.ledger.next_deadline().filter(|_| !self.store_is_down),
@@ -285,19 +308,9 @@ impl Loop {
                 }
             }
             WORKER => self.hear_worker(),
-            CONTROL => {
-                let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-                control.accept(
-                    poll.registry(),
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
-            }
+            CONTROL => self.at_the_office(|control, registry, office| control.accept(registry, office)),
             token if self.control.has_token(token) => {
-                let Self { control, directory, ledger, store, throttle, now, .. } = self;
-                control.signalled(
-                    event,
-                    &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-                );
+                self.with_control(|control, office| control.signalled(event, office));
             }
             token if token < CONNECTIONS => {
                 if let Some(door) = self.doors.get_mut(token.saturating_sub(DOORS)) {
@@ -337,6 +350,7 @@ impl Loop {
         if self.channel.send(&ToParent::Alive).is_err() {
             self.leave_cleanly();
         }
+        self.look_at_disk();
         self.recorder.due(self.now);
         self.control.drop_silent(now);
         self.send_silent_away();
@@ -347,19 +361,28 @@ impl Loop {
 
     // ---- Control ----
 
-    /// Lets the administrator's socket take an answer of the store.
+    /// Lets the administrator's socket do something.
     pub(super) fn with_control(&mut self, act: impl FnOnce(&mut ControlServer, &mut Office<'_>)) {
-        let Self { control, directory, ledger, store, throttle, now, .. } = self;
-        act(control, &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now });
+        self.at_the_office(|control, _, office| act(control, office));
     }
 
     /// Takes commands that wait for a place, if one became free in this turn.
     fn admit_administrators(&mut self) {
-        let Self { control, poll, directory, ledger, store, throttle, now, .. } = self;
-        control.accept_late(
-            poll.registry(),
-            &mut Office { now: now.moment, directory, ledger, store, throttle, clocks: *now },
-        );
+        self.at_the_office(|control, registry, office| control.accept_late(registry, office));
+    }
+
+    fn at_the_office(&mut self, act: impl FnOnce(&mut ControlServer, &Registry, &mut Office<'_>)) {
+        let Self { control, poll, directory, ledger, store, throttle, now, recorder, turns, .. } = self;
+        let gauges = Gauges {
+            recorder,
+            turns,
+            connections: self.connections.len(),
+            connections_max: self.config.connections_max,
+            store_is_down: self.store_is_down,
+            reserve_octets: self.config.disk_reserve_octets,
+        };
+        let mut office = Office { now: now.moment, directory, ledger, store, throttle, clocks: *now, gauges };
+        act(control, poll.registry(), &mut office);
     }
 
     // ---- Leaving ----
@@ -381,6 +404,7 @@ impl Loop {
             // As with the worker: the parent has the same socket.
             let _ = self.registry().deregister(door.listener_mut());
         }
+        self.send_all_waiting_away();
         for key in self.keys() {
             self.with(key, |connection, desk, _, deeds| connection.stop(desk, deeds));
         }
@@ -432,11 +456,12 @@ impl Loop {
 pub(super) fn desk<'a>(
     now: Now,
     directory: &'a Directory,
-    tls: Option<&'a Arc<ServerConfig>>,
+    tls: Option<&'a Tls>,
+    salts: &'a Salts,
     room: Room,
     bodies: &Bodies,
 ) -> Desk<'a> {
-    Desk { now, directory, room, tls, spools_are_behind: bodies.are_behind() }
+    Desk { now, directory, room, tls, salts, spools_are_behind: bodies.are_behind() }
 }
 
 impl Loop {
@@ -458,7 +483,8 @@ impl Loop {
     ) {
         let room = self.room();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let desk = desk(self.now, &self.directory, self.tls.as_ref(), room, &self.bodies);
+        let desk =
+            desk(self.now, &self.directory, self.tls.as_deref(), self.verifier.salts(), room, &self.bodies);
         let mut deeds = Vec::new();
         let scratch = &mut self.scratch;
         let work = std::panic::AssertUnwindSafe(|| {

@@ -4,9 +4,10 @@
 //! otherwise. TLS is driven by hand over rustls's buffers: octets of the socket are offered to it from
 //! memory, so both modes read in the same size, and what STARTTLS finds unused simply becomes ciphertext.
 
+use super::tls::Tls;
 use crate::limits::{OUTPUT_HIGH_OCTETS, OUTPUT_LOW_OCTETS};
 use mio::net::TcpStream;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConnection;
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -167,8 +168,8 @@ impl Wire {
     ///
     /// # Errors
     /// When rustls cannot make a connection of the configuration.
-    pub fn begin_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), rustls::Error> {
-        self.tls = Some(Box::new(ServerConnection::new(Arc::clone(config))?));
+    pub fn begin_tls(&mut self, shared: &Tls) -> Result<(), rustls::Error> {
+        self.tls = Some(Box::new(ServerConnection::new(Arc::clone(&shared.config))?));
         Ok(())
     }
 

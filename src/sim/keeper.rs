@@ -198,6 +198,10 @@ impl Request {
                 desk.fault(Seen::GroupRefused);
                 disk.store.script([Fault::Refuse(StoreError::Io("a slice could not be written".into()))]);
             }
+            if !desk.calm && self.slices > 0 && desk.one_in(60) {
+                desk.fault(Seen::DiskFilled);
+                disk.store.script([Fault::Refuse(StoreError::DiskFull)]);
+            }
             match disk.store.put_slice(self.commit.id, self.slices, slice) {
                 Ok(()) => {}
                 Err(StoreError::DiskFull) => {

@@ -53,11 +53,17 @@ pub enum PlantedBug {
     EveryPasswordIsRight,
     /// Does not notice that there is room on the disk again.
     StaysFull,
+    /// Offers octets to a session that wants none: it waits for an answer.
+    FeedsUnwanted,
+    /// Does not write down that a question was answered.
+    QuestionStaysOpen,
+    /// Carries out the end of a session before its last reply.
+    ClosesBeforeReply,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::DurableWithoutStoring,
         Self::DurableBeforeSync,
         Self::StoresTwice,
@@ -83,5 +89,8 @@ impl PlantedBug {
         Self::AnybodyIsAnySender,
         Self::EveryPasswordIsRight,
         Self::StaysFull,
+        Self::FeedsUnwanted,
+        Self::QuestionStaysOpen,
+        Self::ClosesBeforeReply,
     ];
 }

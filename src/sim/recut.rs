@@ -172,6 +172,8 @@ fn kind(question: &Question) -> &'static str {
         Question::Sender(..) => "sender",
         Question::Recipient(_) => "recipient",
         Question::Login { .. } => "login",
+        Question::Salt(_) => "salt",
+        Question::Proof(_) => "proof",
         Question::Commit(_) => "commit",
     }
 }
@@ -183,6 +185,8 @@ pub(super) fn copy(answer: &Answer) -> Answer {
         Answer::Sender(lookup) => Answer::Sender(*lookup),
         Answer::Recipient(lookup) => Answer::Recipient(lookup.clone()),
         Answer::Login(verdict) => Answer::Login(*verdict),
+        Answer::Salt(salt) => Answer::Salt(*salt),
+        Answer::Proof(verdict, signature) => Answer::Proof(*verdict, *signature),
         Answer::Commit(answer) => Answer::Commit(*answer),
     }
 }
@@ -201,6 +205,7 @@ mod tests {
             hostname: Domain::parse("mx.home.example").unwrap(),
             message_octets_max: 1_000,
             tls_available: true,
+            scram: crate::types::ScramUse::All,
             idle_ms: 1_000,
         });
         let chance = Chance::from_seed([1; 32]);

@@ -8,7 +8,7 @@ use super::hasher::Hasher;
 use super::keeper::{Disk, Keeper};
 use super::planted::PlantedBug;
 use crate::auth::verdict::{LoginVerdict, Refusal, Unavailability};
-use crate::auth::verifier::{Attempt, Decided, JobId, Verifier};
+use crate::auth::verifier::{Attempt, Decided, JobId, ProofAttempt, Verifier};
 use crate::contract::{Answer, Cause, CommitAnswer, Listener, PeerFacts, Question, RoomAnswer, Ticket};
 use crate::directory::Directory;
 use crate::limits::{
@@ -57,6 +57,7 @@ impl Server {
             hostname: Domain::parse("mx.home.example").ok()?,
             message_octets_max: u64::try_from(MESSAGE_OCTETS_MAX).ok()?,
             tls_available: true,
+            scram: crate::types::ScramUse::All,
             idle_ms: IDLE_MS,
         };
         let mut verifier = Verifier::new(disk.store.server_key(), desk.chance.fork());
@@ -282,6 +283,16 @@ impl Server {
                 self.verifier.submit(desk.now.moment, directory, attempt);
                 None
             }
+            Question::Salt(login) => Some(Answer::Salt(self.verifier.salts().of(&login))),
+            Question::Proof(proof) => {
+                if let Some(open) = &mut conn.open {
+                    open.excused = directory.is_none();
+                }
+                let (session, source) = (conn.facts.session, conn.facts.address);
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                self.verifier.submit_proof(desk.now.moment, directory, &attempt);
+                None
+            }
             Question::Commit(commit) => {
                 let body = std::mem::take(&mut conn.kept);
                 self.keeper.push(conn.number, ticket, *commit, body);
@@ -299,7 +310,7 @@ impl Server {
     }
 
     fn decided(&mut self, decided: Decided, disk: &Disk, desk: &mut Desk) {
-        let Decided { session, ticket, mut verdict } = decided;
+        let Decided { session, ticket, mut verdict, signature } = decided;
         let Ok(number) = usize::try_from(session.0) else { return };
         if desk.has(PlantedBug::AliasIsAnError) && verdict == LoginVerdict::Refused(Refusal::Alias) {
             verdict = LoginVerdict::Unavailable(Unavailability::Directory);
@@ -319,7 +330,11 @@ impl Server {
                 desk.check(Law::EqualRefusals, excused, || format!("{verdict:?}, and nothing was missing"));
             }
         }
-        self.answer(number, ticket, Answer::Login(verdict), disk, desk);
+        let answer = match signature {
+            None => Answer::Login(verdict),
+            Some(signature) => Answer::Proof(verdict, signature),
+        };
+        self.answer(number, ticket, answer, disk, desk);
     }
 
     // ---- a turn ----

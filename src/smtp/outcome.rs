@@ -1,5 +1,6 @@
 //! Replies that are no refusals of a command's form: the one place from lookup, verdict or progress to reply.
 
+use crate::auth::sasl::Mechanism;
 use crate::contract::{Cause, CommitAnswer, Listener, RoomAnswer};
 use crate::limits;
 use crate::policy::recipient::{Expansion, RecipientLookup};
@@ -208,25 +209,30 @@ pub fn greeting(settings: &Settings) -> Reply {
 }
 
 /// What an EHLO is told is offered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offered {
     /// STARTTLS.
     pub start_tls: bool,
-    /// AUTH.
-    pub auth: bool,
+    /// AUTH, with these mechanisms; none of it if there are none.
+    pub mechanisms: Vec<Mechanism>,
 }
 
 /// The reply to EHLO.
 #[must_use]
-pub fn ehlo(settings: &Settings, offered: Offered) -> Reply {
-    let mut reply = Reply::plain(250, settings.hostname.to_string());
+pub fn ehlo(settings: &Settings, offered: &Offered) -> Reply {
+    let mut reply = Reply::plain(250, settings.hostname.as_str().to_owned());
     reply.lines.push("PIPELINING".into());
     reply.lines.push(format!("SIZE {}", settings.message_octets_max).into());
     if offered.start_tls {
         reply.lines.push("STARTTLS".into());
     }
-    if offered.auth {
-        reply.lines.push("AUTH PLAIN LOGIN".into());
+    if !offered.mechanisms.is_empty() {
+        let mut line = "AUTH".to_owned();
+        for mechanism in &offered.mechanisms {
+            line.push(' ');
+            line.push_str(mechanism.name());
+        }
+        reply.lines.push(line.into());
     }
     for keyword in ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME"] {
         reply.lines.push(keyword.into());
@@ -238,7 +244,7 @@ pub fn ehlo(settings: &Settings, offered: Offered) -> Reply {
 /// The reply to HELO.
 #[must_use]
 pub fn helo(settings: &Settings) -> Reply {
-    Reply::plain(250, settings.hostname.to_string())
+    Reply::plain(250, settings.hostname.as_str().to_owned())
 }
 
 /// The reply to a message that is durable.

@@ -335,7 +335,7 @@ impl Store for FjallStore {
 
     fn directory(&self) -> Result<Directory, StoreError> {
         let mut changes = Vec::new();
-        for tag in [Tag::Domain, Tag::Account, Tag::Alias, Tag::History] {
+        for tag in [Tag::Domain, Tag::Account, Tag::Alias, Tag::History, Tag::Scram] {
             for guard in self.records.prefix([tag.octet()]) {
                 let (key, value) = guarded("reading the directory", || guard.into_inner())?;
                 changes.push(match tag {
@@ -344,6 +344,10 @@ impl Store for FjallStore {
                     Tag::History => {
                         let (account, history) = keys::decode_history(&key, &value)?;
                         Change::PutHistory(account, history)
+                    }
+                    Tag::Scram => {
+                        let (account, record) = keys::decode_scram(&key, &value)?;
+                        Change::PutScram(account, record)
                     }
                     Tag::Alias
                     | Tag::Meta

@@ -166,14 +166,15 @@ impl Books {
             | Change::RemoveDomain(_)
             | Change::PutAlias(_)
             | Change::RemoveAlias(_)
-            | Change::PutHistory(..) => Ok(()),
+            | Change::PutHistory(..)
+            | Change::PutScram(..) => Ok(()),
         }
     }
 
     /// Whether it is about the logins of an account that was removed meanwhile: nothing is kept of it then.
     fn is_for_nobody(&self, staged: &Staged, change: &Change) -> bool {
         match change {
-            Change::PutHistory(id, _) => {
+            Change::PutHistory(id, _) | Change::PutScram(id, _) => {
                 staged.removed.contains(id) || !(staged.added.contains(id) || self.live.contains(id))
             }
             Change::PutAccount(_)
@@ -296,6 +297,7 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
         Change::RemoveAccount(id) => {
             batch.remove_record(&keys::account_key(Tag::Account, *id));
             batch.remove_record(&keys::account_key(Tag::History, *id));
+            batch.remove_record(&keys::account_key(Tag::Scram, *id));
             batch.put_record(&keys::account_key(Tag::Emptying, *id), &keys::encode_marker());
             staged.added.remove(id);
             staged.removed.insert(*id);
@@ -307,6 +309,10 @@ fn stage_change(batch: &mut impl Batch, staged: &mut Staged, change: &Change) ->
         Change::PutHistory(id, history) => {
             let key = keys::account_key(Tag::History, *id);
             batch.put_record(&key, &keys::encode_history(*id, history)?);
+        }
+        Change::PutScram(id, record) => {
+            let key = keys::account_key(Tag::Scram, *id);
+            batch.put_record(&key, &keys::encode_scram(*id, record)?);
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
+//! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Throttle`] | nothing | JSON of a `Snapshot` of the throttle |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
@@ -25,7 +26,8 @@
 mod kept;
 
 pub use kept::{
-    decode_history, decode_report, decode_throttle, encode_history, encode_report, encode_throttle,
+    decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
+    encode_scram, encode_throttle,
 };
 
 use super::{MessageRecord, StoreError};
@@ -84,6 +86,8 @@ pub enum Tag {
     Alias,
     /// What is remembered of an account's logins.
     History,
+    /// The SCRAM keys of an account.
+    Scram,
     /// A day of the report of logins.
     Report,
     /// What the throttle must not forget.
@@ -110,6 +114,7 @@ impl Tag {
             Self::Account => 0x03,
             Self::Alias => 0x04,
             Self::History => 0x05,
+            Self::Scram => 0x06,
             Self::Report => 0x08,
             Self::Throttle => 0x09,
             Self::Mail => 0x10,

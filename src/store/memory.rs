@@ -199,7 +199,8 @@ impl MemoryStore {
                 | Change::PutAccount(_)
                 | Change::PutAlias(_)
                 | Change::RemoveAlias(_)
-                | Change::PutHistory(..) => {}
+                | Change::PutHistory(..)
+                | Change::PutScram(..) => {}
             }
         }
     }
@@ -245,7 +246,8 @@ fn check_changes(changes: &[Change], removed: &mut BTreeSet<AccountId>) -> Resul
             | Change::RemoveDomain(_)
             | Change::PutAlias(_)
             | Change::RemoveAlias(_)
-            | Change::PutHistory(..) => {}
+            | Change::PutHistory(..)
+            | Change::PutScram(..) => {}
         }
     }
     Ok(())

@@ -1,39 +1,42 @@
 //! From a note to a counter and a line.
 
-use super::budget::Budget;
+use super::budget::Bucket;
+use super::kind::{Class, Kind};
 use super::line::Line;
 use super::note::{Note, Noted, login_reason};
-use crate::auth::verdict::{LoginVerdict, ProvenBy, Unavailability};
+use super::seen::Seen;
+use super::suppressed::Suppressed;
+use crate::auth::verdict::{LoginVerdict, ProvenBy, ThrottleRule, Unavailability};
 use crate::contract::{Cause, PeerFacts};
-use crate::limits::{LOG_CLASS_OCTETS_PER_MINUTE, LOG_HOSTILE_OCTETS_PER_MINUTE, LOG_LOGIN_CHARS_MAX};
+use crate::limits::{
+    LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX, LOG_HOSTILE_OCTETS_PER_MINUTE_MAX, LOG_LOGIN_CHARS_MAX,
+    LOG_LOGINS_OCTETS_PER_MINUTE_MAX, LOG_MAIL_OCTETS_PER_MINUTE_MAX, LOG_OPERATION_OCTETS_PER_MINUTE_MAX,
+    LOG_TROUBLE_OCTETS_PER_MINUTE_MAX,
+};
+use crate::smtp::outcome::RecipientReason;
 use crate::types::{Moment, Now, Prefix};
 use log::Level;
 use std::collections::BTreeMap;
-
-/// Which budget a line is written from. No class can use up another's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// What strangers cause.
-    Hostile,
-    /// Mail taken and logins that succeeded.
-    Success,
-    /// The store, administrators' acts, faults: what the administrator must not miss.
-    Operation,
-}
+use std::net::IpAddr;
 
 /// A counter's name: what happened, and which kind of it.
 pub type Counter = (&'static str, &'static str);
 
-/// A line, if the event is worth one, with its class and level.
-type Told = Option<(Class, Level, Line)>;
+/// A line, if the event is worth one, with its kind and level.
+type Told = Option<(Kind, Level, Line)>;
 
 /// Counts every note and logs what its budget allows.
 #[derive(Debug)]
 pub struct Recorder {
     counters: BTreeMap<Counter, u64>,
-    hostile: Budget,
-    success: Budget,
-    operation: Budget,
+    hostile: Bucket,
+    first_sight: Bucket,
+    logins: Bucket,
+    mail: Bucket,
+    trouble: Bucket,
+    operation: Bucket,
+    seen: Seen,
+    suppressed: Suppressed,
 }
 
 impl Default for Recorder {
@@ -48,9 +51,14 @@ impl Recorder {
     pub fn new() -> Self {
         Self {
             counters: BTreeMap::new(),
-            hostile: Budget::new("hostile", LOG_HOSTILE_OCTETS_PER_MINUTE),
-            success: Budget::new("success", LOG_CLASS_OCTETS_PER_MINUTE),
-            operation: Budget::new("operation", LOG_CLASS_OCTETS_PER_MINUTE),
+            hostile: Bucket::new(LOG_HOSTILE_OCTETS_PER_MINUTE_MAX),
+            first_sight: Bucket::new(LOG_FIRST_SIGHT_OCTETS_PER_MINUTE_MAX),
+            logins: Bucket::new(LOG_LOGINS_OCTETS_PER_MINUTE_MAX),
+            mail: Bucket::new(LOG_MAIL_OCTETS_PER_MINUTE_MAX),
+            trouble: Bucket::new(LOG_TROUBLE_OCTETS_PER_MINUTE_MAX),
+            operation: Bucket::new(LOG_OPERATION_OCTETS_PER_MINUTE_MAX),
+            seen: Seen::default(),
+            suppressed: Suppressed::default(),
         }
     }
 
@@ -59,9 +67,14 @@ impl Recorder {
         write(self.judge(now.moment, noted));
     }
 
-    /// Logs an event that belongs to no session: of the store, of an administrator.
+    /// Logs an event that no peer can cause: of the store, of an administrator.
     pub fn operation(&mut self, now: Now, level: Level, line: Line) {
-        write(self.spend(now.moment, Class::Operation, level, line, None));
+        write(self.spend(now.moment, Kind::Operation, level, line, None));
+    }
+
+    /// Logs trouble of ours that a peer ran into, and could run into again and again.
+    pub fn trouble(&mut self, now: Now, level: Level, line: Line) {
+        write(self.spend(now.moment, Kind::Trouble, level, line, None));
     }
 
     /// Writes what is to be said about lines held back, when [`Recorder::next_deadline`] has come.
@@ -72,18 +85,23 @@ impl Recorder {
     /// When to call [`Recorder::due`] next, if something was held back.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        [&self.hostile, &self.success, &self.operation].into_iter().filter_map(Budget::next_deadline).min()
+        self.suppressed.next_deadline()
     }
 
     /// Writes what is to be said about lines held back, now: the process is leaving.
     pub fn close(&mut self) {
-        let lines = [&mut self.hostile, &mut self.success, &mut self.operation].map(Budget::close);
-        write(lines.into_iter().flatten().map(|line| (Level::Warn, line.finish())).collect());
+        write(rolled_up(self.suppressed.close()));
     }
 
     /// What was counted so far, by name.
     pub fn counters(&self) -> impl Iterator<Item = (Counter, u64)> {
         self.counters.iter().map(|(name, count)| (*name, *count))
+    }
+
+    /// How often this was counted.
+    #[must_use]
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.counters.get(&counter).copied().unwrap_or(0)
     }
 
     /// Counts an event of a session and returns the lines to be logged for it.
@@ -92,9 +110,7 @@ impl Recorder {
         let count = self.counters.entry(counter).or_default();
         *count = count.saturating_add(1);
         match told {
-            Some((class, level, line)) => {
-                self.spend(now, class, level, line, Some(Prefix::host(noted.peer.address)))
-            }
+            Some((kind, level, line)) => self.spend(now, kind, level, line, Some(noted.peer.address)),
             None => self.rollups(now),
         }
     }
@@ -102,31 +118,51 @@ impl Recorder {
     fn spend(
         &mut self,
         now: Moment,
-        class: Class,
+        kind: Kind,
         level: Level,
         line: Line,
-        source: Option<Prefix>,
+        source: Option<IpAddr>,
     ) -> Vec<(Level, String)> {
         let mut lines = self.rollups(now);
-        let budget = match class {
-            Class::Hostile => &mut self.hostile,
-            Class::Success => &mut self.success,
-            Class::Operation => &mut self.operation,
-        };
         let text = line.finish();
-        if budget.admit(now, text.len().saturating_add(1), source) {
+        let octets = text.len().saturating_add(1);
+        if self.admit(now, kind.class(), octets, source) {
             lines.push((level, text));
+        } else {
+            self.suppressed.count(now, kind, octets, source.map(Prefix::host));
         }
         lines
     }
 
-    fn rollups(&mut self, now: Moment) -> Vec<(Level, String)> {
-        [&mut self.hostile, &mut self.success, &mut self.operation]
-            .into_iter()
-            .flat_map(|budget| budget.turn(now))
-            .map(|line| (Level::Warn, line.finish()))
-            .collect()
+    fn admit(&mut self, now: Moment, class: Class, octets: usize, source: Option<IpAddr>) -> bool {
+        match class {
+            Class::Hostile => self.admit_hostile(now, octets, source.map(Prefix::net)),
+            Class::Logins => self.logins.take(now, octets),
+            Class::Mail => self.mail.take(now, octets),
+            // What libraries say comes with no note, and has its budget where it comes out.
+            Class::Trouble | Class::Library => self.trouble.take(now, octets),
+            Class::Operation => self.operation.take(now, octets),
+        }
     }
+
+    /// The first line about a network has a budget of its own when a flood has taken the other.
+    fn admit_hostile(&mut self, now: Moment, octets: usize, network: Option<Prefix>) -> bool {
+        let new = network.filter(|network| !self.seen.knows(*network));
+        let admitted =
+            self.hostile.take(now, octets) || (new.is_some() && self.first_sight.take(now, octets));
+        if let Some(network) = new.filter(|_| admitted) {
+            self.seen.remember(network);
+        }
+        admitted
+    }
+
+    fn rollups(&mut self, now: Moment) -> Vec<(Level, String)> {
+        rolled_up(self.suppressed.turn(now))
+    }
+}
+
+fn rolled_up(lines: Vec<Line>) -> Vec<(Level, String)> {
+    lines.into_iter().map(|line| (Level::Warn, line.finish())).collect()
 }
 
 fn write(lines: Vec<(Level, String)>) {
@@ -154,29 +190,31 @@ fn tell(noted: &Noted) -> (Counter, Told) {
                 .field("octets", octets)
                 .field("deliveries", deliveries)
                 .peer_text("sender", sender, LOG_LOGIN_CHARS_MAX);
-            (("message", "accepted"), Some((Class::Success, Level::Info, line)))
+            (("message", "accepted"), Some((Kind::Mail, Level::Info, line)))
         }
         Note::RecipientRefused { recipient, reason, code } => {
             let line = about("recipient-refused", peer)
                 .peer_text("recipient", recipient, LOG_LOGIN_CHARS_MAX)
                 .field("reason", reason.name())
                 .field("reply", code);
-            (("recipient-refused", reason.name()), Some((Class::Hostile, Level::Info, line)))
+            (("recipient-refused", reason.name()), Some((recipient_kind(*reason, *code), Level::Info, line)))
         }
         Note::MessageRefused { reason, code } => {
             let line = about("message-refused", peer).field("reason", reason).field("reply", code);
-            // 4yz is our trouble and not the peer's: a full disk, a store that failed.
-            let (class, level) =
-                if *code < 500 { (Class::Operation, Level::Warn) } else { (Class::Hostile, Level::Info) };
-            (("message-refused", reason), Some((class, level, line)))
+            // 4yz is our trouble and not the peer's: a full disk, a store that failed. Still it is the peer who
+            // decides how often it meets it.
+            let (kind, level) =
+                if *code < 500 { (Kind::Trouble, Level::Warn) } else { (Kind::Other, Level::Info) };
+            (("message-refused", reason), Some((kind, level, line)))
         }
         Note::Encrypted => (("tls", "up"), None),
         Note::Offence(offence) => (("offence", offence.name()), None),
         Note::Verify => (("probe", "vrfy"), None),
         Note::TurnedAway { rule, enforced } => {
-            let outcome = if *enforced { "refused" } else { "dry-run" };
+            let (kind, outcome) =
+                if *enforced { (Kind::Connect, "refused") } else { (Kind::Other, "dry-run") };
             let line = about("turned-away", peer).field("reason", rule.name()).field("outcome", outcome);
-            (("turned-away", rule.name()), Some((Class::Hostile, Level::Info, line)))
+            (("turned-away", rule.name()), Some((kind, Level::Info, line)))
         }
         Note::EarlyTalk => (("probe", "early-talk"), None),
         Note::Closed { cause, errors, offence } => tell_closed(peer, *cause, *errors, offence),
@@ -191,7 +229,7 @@ fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: Logi
     let failed = || line("auth-failed").field("reason", reason).field("reply", verdict.reply().code);
     let told = match verdict {
         LoginVerdict::Accepted(_, ProvenBy::MainPassword) => {
-            (Class::Success, Level::Info, line("auth-succeeded"))
+            (Kind::Success, Level::Info, line("auth-succeeded"))
         }
         LoginVerdict::Accepted(_, ProvenBy::AppPassword(id)) => {
             let line = line("auth-succeeded").field("app-password", id);
@@ -199,19 +237,37 @@ fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: Logi
                 "" => line,
                 name => line.peer_text("app-password-name", name, LOG_LOGIN_CHARS_MAX),
             };
-            (Class::Success, Level::Info, named)
+            (Kind::Success, Level::Info, named)
         }
-        LoginVerdict::Refused(_) => (Class::Hostile, Level::Info, failed()),
+        LoginVerdict::Refused(_) => (Kind::Login, Level::Info, failed()),
         // Only the owner can come here.
-        LoginVerdict::Disabled(_) => (Class::Success, Level::Info, failed()),
-        LoginVerdict::Unavailable(Unavailability::QueueFull | Unavailability::Throttled(_)) => {
-            (Class::Hostile, Level::Info, failed())
+        LoginVerdict::Disabled(_) => (Kind::Success, Level::Info, failed()),
+        LoginVerdict::Unavailable(Unavailability::Throttled(rule)) => {
+            (throttled_kind(rule), Level::Info, failed())
         }
+        LoginVerdict::Unavailable(Unavailability::QueueFull) => (Kind::Other, Level::Info, failed()),
         LoginVerdict::Unavailable(Unavailability::Directory | Unavailability::Worker) => {
-            (Class::Operation, Level::Warn, failed())
+            (Kind::Trouble, Level::Warn, failed())
         }
     };
     (("login", reason), Some(told))
+}
+
+/// A recipient refused with 55y is one that a ban tool may count.
+fn recipient_kind(reason: RecipientReason, code: u16) -> Kind {
+    match (reason, code) {
+        (RecipientReason::DirectoryUnavailable, _) => Kind::Trouble,
+        (_, 550..=559) => Kind::Recipient,
+        (_, _) => Kind::Other,
+    }
+}
+
+/// Who is over a limit goes on guessing; who is on the deny-list was told so before.
+fn throttled_kind(rule: ThrottleRule) -> Kind {
+    match rule {
+        ThrottleRule::Host | ThrottleRule::Net | ThrottleRule::Wide | ThrottleRule::Login => Kind::Login,
+        ThrottleRule::DenyList => Kind::Other,
+    }
 }
 
 fn tell_closed(peer: &PeerFacts, cause: Cause, errors: u32, offence: &'static str) -> (Counter, Told) {
@@ -219,17 +275,16 @@ fn tell_closed(peer: &PeerFacts, cause: Cause, errors: u32, offence: &'static st
         let line = about("closed", peer).field("cause", cause.name()).field("errors", errors);
         if offence.is_empty() { line } else { line.field("offence", offence) }
     };
+    let hostile = |kind| Some((kind, Level::Info, line()));
     let told = match cause {
-        Cause::Fault => Some((Class::Operation, Level::Warn, line())),
-        Cause::TooManyErrors
-        | Cause::TooManyRefusedRecipients
-        | Cause::TooManyAuthFailures
-        | Cause::NotSmtp
-        | Cause::TooLong
-        | Cause::TlsFailed
-        | Cause::Crowded => Some((Class::Hostile, Level::Info, line())),
+        Cause::Fault => Some((Kind::Trouble, Level::Warn, line())),
+        Cause::TooManyErrors => hostile(Kind::Errors),
+        Cause::TooManyRefusedRecipients => hostile(Kind::Recipient),
+        Cause::TooManyAuthFailures => hostile(Kind::Login),
+        Cause::NotSmtp => hostile(Kind::Probe),
+        Cause::TooLong | Cause::TlsFailed | Cause::Crowded => hostile(Kind::Other),
         Cause::Quit | Cause::PeerClosed | Cause::Idle | Cause::Stopping | Cause::Broken => {
-            (errors > 0).then(|| (Class::Hostile, Level::Info, line()))
+            hostile(Kind::Other).filter(|_| errors > 0)
         }
     };
     (("closed", cause.name()), told)
@@ -240,7 +295,7 @@ mod tests {
     use super::*;
     use crate::auth::verdict::Refusal;
     use crate::contract::Listener;
-    use crate::limits::{LOG_LINE_OCTETS_MAX, LOG_MINUTE_MS};
+    use crate::limits::LOG_LINE_OCTETS_MAX;
     use crate::types::{AccountId, MailId, SessionId};
 
     fn noted(address: &str, note: Note) -> Noted {
@@ -330,36 +385,6 @@ mod tests {
         assert_eq!(level(login(LoginVerdict::Unavailable(Unavailability::Worker))), Level::Warn);
         assert_eq!(level(login(LoginVerdict::Unavailable(Unavailability::QueueFull))), Level::Info);
         assert_eq!(level(login(LoginVerdict::Refused(Refusal::Malformed))), Level::Info);
-    }
-
-    #[test]
-    fn a_flood_costs_a_bounded_number_of_octets_a_minute_and_displaces_nothing_else() {
-        let mut recorder = Recorder::new();
-        let refused = noted("203.0.113.9", login(LoginVerdict::Refused(Refusal::WrongPassword)));
-        let mut octets = 0;
-        for _ in 0..10_000 {
-            let lines = recorder.judge(Moment(1), &refused);
-            octets += lines.iter().map(|(_, line)| line.len() + 1).sum::<usize>();
-        }
-        assert!(octets <= LOG_HOSTILE_OCTETS_PER_MINUTE, "{octets}");
-        let good = noted("198.51.100.1", login(LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword)));
-        assert_eq!(recorder.judge(Moment(2), &good).len(), 1);
-        assert_eq!(
-            recorder.counters().find(|(name, _)| *name == ("login", "wrong-password")).unwrap().1,
-            10_000
-        );
-
-        let written = octets / (one_line(refused.note).len() + 1);
-        let due = recorder.next_deadline().unwrap();
-        assert_eq!(due, Moment(1 + LOG_MINUTE_MS));
-        let lines = recorder.rollups(due);
-        let held_back = 10_000 - written;
-        assert!(lines[0].1.starts_with(&format!("event=suppressed class=hostile lines={held_back} octets=")));
-        assert_eq!(
-            lines[1].1,
-            format!("event=suppressed-from from=203.0.113.9 class=hostile lines={held_back}")
-        );
-        assert_eq!(recorder.next_deadline(), None);
     }
 
     #[test]

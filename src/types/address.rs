@@ -15,14 +15,20 @@ pub struct Address {
 }
 
 /// An address in the form that is looked up: case and composition of the local part ignored.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct AddressKey(String);
 
 impl AddressKey {
     /// The key of a local part (already canonical, see [`LocalPart::key`]) at a domain.
     #[must_use]
     pub fn of(local_key: &str, domain: &Domain) -> Self {
-        Self(format!("{local_key}@{domain}"))
+        let mut key =
+            String::with_capacity(local_key.len().saturating_add(1).saturating_add(domain.as_str().len()));
+        key.push_str(local_key);
+        key.push('@');
+        key.push_str(domain.as_str());
+        Self(key)
     }
 
     /// The text, for a store key.

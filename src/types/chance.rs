@@ -49,10 +49,18 @@ impl Chance {
 
     /// Puts `items` into an order of chance (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let bound = u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1);
+        let mut rest = items;
+        while let Some((last, before)) = rest.split_last_mut() {
+            if before.is_empty() {
+                return;
+            }
+            let bound = u64::try_from(before.len()).unwrap_or(u64::MAX).saturating_add(1);
             let other = usize::try_from(self.below(bound)).unwrap_or(0);
-            items.swap(last, other.min(last));
+            // The place behind all the others is its own: it stays.
+            if let Some(other) = before.get_mut(other) {
+                std::mem::swap(last, other);
+            }
+            rest = before;
         }
     }
 }

@@ -48,7 +48,7 @@ impl Domain {
         if text.len() > DOMAIN_OCTETS_MAX.saturating_mul(4) {
             return Err(DomainError::TooLong);
         }
-        let ascii = if text.is_ascii() && !text.to_ascii_lowercase().contains("xn--") {
+        let ascii = if text.is_ascii() && !text.split('.').any(is_a_label) {
             text.to_ascii_lowercase()
         } else {
             idna::domain_to_ascii(text).map_err(|_| DomainError::BadCharacter)?
@@ -84,6 +84,11 @@ impl Domain {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a label claims to be an internationalised one (RFC 5890 section 2.3.2.1).
+fn is_a_label(label: &str) -> bool {
+    label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"))
 }
 
 impl fmt::Display for Domain {

@@ -1,5 +1,7 @@
 //! Replies as values; printed in one place.
 
+use std::fmt::Write as _;
+
 /// An enhanced status code (RFC 3463): class, subject, detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enhanced(pub u8, pub u16, pub u16);
@@ -39,11 +41,13 @@ impl Reply {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let last = self.lines.len().saturating_sub(1);
         for (index, line) in self.lines.iter().enumerate() {
-            out.extend_from_slice(self.code.to_string().as_bytes());
-            out.push(if index == last { b' ' } else { b'-' });
+            let mut head = String::new();
+            // Writing to a string does not fail.
+            let _ = write!(head, "{}{}", self.code, if index == last { ' ' } else { '-' });
             if let Some(Enhanced(class, subject, detail)) = self.enhanced {
-                out.extend_from_slice(format!("{class}.{subject}.{detail} ").as_bytes());
+                let _ = write!(head, "{class}.{subject}.{detail} ");
             }
+            out.extend_from_slice(head.as_bytes());
             out.extend(line.bytes().map(|b| if matches!(b, b' '..=b'~') { b } else { b'?' }));
             out.extend_from_slice(b"\r\n");
         }

@@ -1,6 +1,7 @@
 //! What of SCRAM (RFC 5802, RFC 7677) more than one room must know.
 
 use crate::limits::SCRAM_SALT_OCTETS;
+use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -47,7 +48,7 @@ impl ScramUse {
 
 /// What a client needs to know of a name before it can make a proof: no secret, and the same kind of value
 /// for every name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScramSalt {
     /// Salt.
     pub salt: [u8; SCRAM_SALT_OCTETS],
@@ -56,8 +57,9 @@ pub struct ScramSalt {
 }
 
 /// What is kept of a password for SCRAM (RFC 5802 section 3): enough to check a proof and to sign the answer,
-/// not enough to make a proof.
-#[derive(Clone, PartialEq, Eq)]
+/// not enough to make a proof. Written as in RFC 5803: both in base64 with a colon between them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ScramKeys {
     /// `StoredKey`.
     pub stored: [u8; SHA256_OCTETS],
@@ -68,6 +70,23 @@ pub struct ScramKeys {
 impl fmt::Debug for ScramKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ScramKeys(…)")
+    }
+}
+
+impl From<ScramKeys> for String {
+    fn from(keys: ScramKeys) -> Self {
+        format!("{}:{}", Base64::encode_string(&keys.stored), Base64::encode_string(&keys.server))
+    }
+}
+
+impl TryFrom<String> for ScramKeys {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let key = |text: &str| Base64::decode_vec(text).ok()?.try_into().ok();
+        let keys = text.split_once(':').and_then(|(stored, server)| Some((key(stored)?, key(server)?)));
+        let (stored, server) = keys.ok_or("two keys of 32 octets in base64 are wanted")?;
+        Ok(Self { stored, server })
     }
 }
 

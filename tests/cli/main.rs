@@ -17,5 +17,6 @@ mod password;
 mod report;
 mod running;
 mod server;
+mod status;
 mod throttle;
 mod world;

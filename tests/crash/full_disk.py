@@ -8,6 +8,9 @@ On a small tmpfs (which needs root):
    452 or 451, is taken again when there is space, and nothing answered 250 is lost.
 3. Writes of the store fail with ENOSPC although there seems to be space, and syncs with EIO (by way of shim.c):
    whoever waited is answered 451 or 452, the server comes back by itself, and nothing answered 250 is lost.
+
+With --expect-failure only the third is done, with a fault planted: writes of the journal that meet the full disk are
+said to have succeeded. The run is good only if promises were then found broken.
 """
 
 import argparse
@@ -31,6 +34,8 @@ MIB = 1 << 20
 FILL_SECONDS_MAX = 180
 FAILURES_EACH = 4
 LIFE_SECONDS_MIN = 5.2
+# How often writes fail under a journal that lies.
+LIES = 3
 # What the server keeps free unless it is told otherwise.
 DEFAULT_RESERVE_OCTETS = 256 * MIB
 # Above the 64 MiB below which the store takes no mail whatever the reserve is.
@@ -47,6 +52,7 @@ def arguments():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--rounds", type=int, default=40, help="how often the disk is filled to the last octet")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the logs for a look")
     parser.add_argument("--allow-skip", action="store_true", help="where no tmpfs can be mounted, do nothing")
     return parser.parse_args()
@@ -126,6 +132,12 @@ def check_and_stop(server, load):
     return wrong + again, shown
 
 
+def lines_about(log, event):
+    """How many lines of this event are in a log."""
+    with open(log, encoding="utf-8") as lines:
+        return sum(line.startswith(f"event={event} ") for line in lines)
+
+
 def with_reserve(args, place, log):
     """Loads until 452, and on when there is space again."""
     ballast = Ballast(place)
@@ -156,6 +168,9 @@ def with_reserve(args, place, log):
             wrong.append(f"failed: the reserve of 96 MiB was eaten up to {free >> 20} MiB")
         if set(load.refusals) - {"452"}:
             wrong.append(f"failed: other refusals than 452: {load.refusals}")
+        told = lines_about(log, "disk-full")
+        if told != 1:
+            wrong.append(f"failed: the log told {told} times and not once that the disk is full")
         now, shown = check_and_stop(server, load)
         print(
             f"full_disk: reserve: {before} kept until it was full at {free >> 20} MiB free, {load.kept - before} "
@@ -259,6 +274,33 @@ def failing_calls(args, place, log):
         server.kill()
 
 
+def lying_journal(args, place, log):
+    """A store that takes no notice of a full disk: promises must be found broken."""
+    beside = os.path.dirname(log)
+    pace = Pace(os.path.join(beside, "pace"))
+    data = os.path.join(place, "data")
+    os.mkdir(data, 0o700)
+    environment = traced_environment(build_shim(beside), data, "/dev/null", GATEPOST_TRACE_PACE=pace.path)
+    server = Server(args.binary, data, free_port_base(), log, (), environment)
+    load = Load(server, f"{args.seed} lies", 4, 64 * 1024, pause=0.1)
+    try:
+        set_up(server)
+        load.run()
+        for _ in range(LIES):
+            if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
+                raise Failed(f"there is space, and no mail is taken; the log ends:\n{server.log_end()}")
+            with pace.failing(pace.WRITES | pace.JOURNAL):
+                time.sleep(0.5)
+        load.stop()
+        server.kill()
+        wrong = load.wrong + judge(load.attempts, {account: server.rows(account) for account in ACCOUNTS})
+        print(f"full_disk: a lying journal: {LIES} times, {load.kept} answered 250, refusals {load.refusals}")
+        return wrong
+    finally:
+        load.halt.set()
+        server.kill()
+
+
 def main():
     args = arguments()
     args.binary = os.path.abspath(args.binary)
@@ -267,11 +309,14 @@ def main():
     print(f"full_disk: seed {args.seed}", flush=True)
     directory = os.path.realpath(tempfile.mkdtemp(prefix="gatepost-full-"))
     wrong = []
-    for name, octets, test in (
+    tests = (
         ("reserve", 320 * MIB, with_reserve),
         ("none", 768 * MIB, without_reserve),
         ("calls", 2048 * MIB, failing_calls),
-    ):
+    )
+    if args.expect_failure:
+        tests = (("lies", 768 * MIB, lying_journal),)
+    for name, octets, test in tests:
         log = os.path.join(directory, f"{name}.log")
         try:
             with small_disk(os.path.join(directory, name), octets) as place:
@@ -291,6 +336,10 @@ def main():
         print(f"full_disk: the logs are in {directory}")
     else:
         shutil.rmtree(directory)
+    if args.expect_failure:
+        lost = [sentence for sentence in wrong if sentence.startswith("lost:")]
+        print(f"full_disk: with a lying journal {len(lost)} promises were found broken, as they should be")
+        return 0 if lost and not any(sentence.startswith("harness:") for sentence in wrong) else 1
     return 1 if wrong else 0
 
 

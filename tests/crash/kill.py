@@ -5,6 +5,9 @@ Clients deliver messages all the time while the server child, the hash worker, t
 killed with SIGKILL. What was killed alone must come back by itself; after the parent, the server is started
 again. At the end every message answered 250 is there once for each of its recipients, byte for byte; every
 other at most once.
+
+With --expect-failure a fault is planted: for a moment before each kill, writes of the journal are swallowed and said
+to have succeeded (by way of shim.c). The run is good only if promises were then found broken.
 """
 
 import argparse
@@ -19,10 +22,14 @@ import time
 
 from load import Load
 from messages import ACCOUNTS, ALIASES, KEPT, NUMBER, judge, judge_content
+from recorder import Pace, build_shim, traced_environment
 from server import Failed, Server, free_port_base
 
 # A server that was killed soon after its start is started again after a wait that doubles each time, up to 10 s.
 RECOVERY_SECONDS_MAX = 60
+# How long the journal is written in appearance only before a kill, and how many kills are enough to see it.
+LIE_SECONDS = 0.3
+LIES = 4
 
 
 def arguments():
@@ -32,6 +39,7 @@ def arguments():
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--seconds", type=int, default=600, help="give up after this")
+    parser.add_argument("--expect-failure", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the directory for a look")
     return parser.parse_args()
 
@@ -84,6 +92,39 @@ def check(server, attempts):
     return wrong, len(todo)
 
 
+def lie_and_kill(server, load, pace):
+    """Kills while the server thinks that what it promises is in the journal."""
+    with pace.failing(pace.JOURNAL):
+        time.sleep(LIE_SECONDS)
+        server.kill()
+    server.start()
+    if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
+        raise Failed(f"after a kill no mail is taken; the log ends:\n{server.log_end()}")
+
+
+def planted(args, directory):
+    """Whether the harness sees that acknowledged mail is gone. Returns what it found broken."""
+    data = os.path.join(directory, "data")
+    os.mkdir(data, 0o700)
+    pace = Pace(os.path.join(directory, "pace"))
+    environment = traced_environment(build_shim(directory), data, "/dev/null", GATEPOST_TRACE_PACE=pace.path)
+    server = Server(args.binary, data, free_port_base(), os.path.join(directory, "log"), (), environment)
+    try:
+        set_up(server)
+        load = Load(server, args.seed, args.clients, 64 * 1024, pause=0.06, owners=1)
+        load.run()
+        if not load.wait_for_progress(RECOVERY_SECONDS_MAX):
+            raise Failed("no mail is taken at all")
+        for _ in range(LIES):
+            lie_and_kill(server, load, pace)
+        load.stop()
+        wrong = load.wrong + check(server, load.attempts)[0]
+    finally:
+        server.kill()
+    print(f"kill: seed {args.seed}: a journal that lied before {LIES} kills, {len(load.attempts)} attempts")
+    return wrong
+
+
 def run(args, chance, directory):
     server = Server(args.binary, os.path.join(directory, "data"), free_port_base(), os.path.join(directory, "log"))
     killed = collections.Counter()
@@ -128,7 +169,7 @@ def main():
     print(f"kill: seed {args.seed}", flush=True)
     directory = os.path.realpath(tempfile.mkdtemp(prefix="gatepost-kill-"))
     try:
-        wrong = run(args, random.Random(args.seed), directory)
+        wrong = planted(args, directory) if args.expect_failure else run(args, random.Random(args.seed), directory)
     except Failed as failed:
         wrong = [str(failed)]
     for sentence in wrong[:50]:
@@ -137,6 +178,10 @@ def main():
         print(f"kill: everything is in {directory}")
     else:
         shutil.rmtree(directory)
+    if args.expect_failure:
+        lost = [sentence for sentence in wrong if sentence.startswith("lost:")]
+        print(f"kill: with a lying journal {len(lost)} promises were found broken, as they should be")
+        return 0 if lost and not any(sentence.startswith("harness:") for sentence in wrong) else 1
     return 1 if wrong else 0
 
 

@@ -31,6 +31,8 @@ class Pace:
     SECONDS_MAX = 60
     OCTETS = 12
     WRITES, SYNCS = 1, 2
+    # A planted fault: the journal is written in appearance only, even while WRITES fail.
+    JOURNAL = 4
 
     def __init__(self, path):
         self.path = path
@@ -41,7 +43,7 @@ class Pace:
 
     @contextlib.contextmanager
     def failing(self, what):
-        """Writes meet a full disk, or syncs an error, meanwhile."""
+        """Writes meet a full disk, or syncs an error, or what is planted happens, meanwhile."""
         struct.pack_into("=I", self.shared, 8, what)
         try:
             yield

@@ -99,7 +99,8 @@ struct record {
 /*
  * Shared with the harness. To kill a traced process without tearing a call from its record, it sets `halt`, waits
  * until nobody is under way, and kills. With `fail` it makes calls on files of that file system fail, though there
- * is space and the disk is sound.
+ * is space and the disk is sound, or makes writes of a journal look as if they had succeeded: a program that thinks
+ * it wrote, to show that the harness notices.
  */
 struct pace {
     volatile uint32_t halt;
@@ -107,7 +108,7 @@ struct pace {
     volatile uint32_t fail;
 };
 
-enum { FAIL_WRITES = 1, FAIL_SYNCS = 2 };
+enum { FAIL_WRITES = 1, FAIL_SYNCS = 2, SWALLOW_JOURNAL = 4 };
 
 static struct pace *pace;
 static char traced[PATH_OCTETS];
@@ -240,6 +241,27 @@ static const char *absolute(char *out, int dir, const char *path)
     out[octets] = '/';
     memcpy(out + octets + 1, path, rest + 1);
     return out;
+}
+
+/* Whether the writes of this file are to look as if they had succeeded. */
+static int must_lie(int fd)
+{
+    static const char name[] = ".jnl";
+    char buffer[PATH_OCTETS];
+    if (pace == NULL || !(pace->fail & SWALLOW_JOURNAL))
+        return 0;
+    size_t octets = strlen(absolute(buffer, fd, ""));
+    if (octets > 0 && buffer[octets - 1] == '/')
+        buffer[--octets] = '\0';
+    return is_ours(buffer) && octets >= sizeof name && strcmp(buffer + octets - (sizeof name - 1), name) == 0;
+}
+
+static long octets_of(const struct iovec *pieces, long count)
+{
+    size_t octets = 0;
+    for (long i = 0; i < count; i++)
+        octets += pieces[i].iov_len;
+    return (long)octets;
 }
 
 static void unsupported(long number, const char *path)
@@ -416,6 +438,21 @@ static long do_unsupported(long number, const long *a)
     return result;
 }
 
+/* What a write says that wrote all it was given. */
+static long lie(long number, const long *a)
+{
+    switch (number) {
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_pwritev2:
+        return octets_of((const struct iovec *)a[1], a[2]);
+    case SYS_fallocate:
+        return 0;
+    default:
+        return a[2];
+    }
+}
+
 static long dispatch(long number, const long *a)
 {
     struct iovec piece;
@@ -427,6 +464,8 @@ static long dispatch(long number, const long *a)
     case SYS_pwritev:
     case SYS_pwritev2:
     case SYS_fallocate:
+        if (must_lie((int)a[0]))
+            return lie(number, a);
         if (must_fail(FAIL_WRITES, (int)a[0]))
             return -ENOSPC;
         break;

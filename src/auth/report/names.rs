@@ -58,14 +58,21 @@ pub fn kept(directory: Option<&Directory>, login: &str) -> KeptName {
         LoginLookup::Alias => KeptName { text: whole(address.as_ref(), login), account: None },
         // The domain is one of ours; what stands before it is anything.
         LoginLookup::CatchAll | LoginLookup::NoSuchAddress => {
-            let domain = address.map(|address| address.domain.to_string()).unwrap_or_default();
+            let domain = address.map(|address| address.domain.as_str().to_owned()).unwrap_or_default();
             let local = login.rsplit_once('@').map_or(login, |(local, _)| local);
-            KeptName { text: cut(format!("{}@{domain}", word_or_shape(local))), account: None }
+            KeptName { text: cut(joined(&word_or_shape(local), &domain)), account: None }
         }
         LoginLookup::NoSuchDomain | LoginLookup::Malformed | LoginLookup::Unavailable => {
             KeptName { text: stand_in(login), account: None }
         }
     }
+}
+
+fn joined(local: &str, domain: &str) -> String {
+    let mut out = local.to_owned();
+    out.push('@');
+    out.push_str(domain);
+    out
 }
 
 /// An address of ours, in the one way it is written.
@@ -75,7 +82,7 @@ fn whole(address: Option<&Address>, login: &str) -> String {
 
 fn stand_in(login: &str) -> String {
     cut(match login.rsplit_once('@') {
-        Some((local, domain)) => format!("{}@{}", word_or_shape(local), shape(domain)),
+        Some((local, domain)) => joined(&word_or_shape(local), &shape(domain)),
         None => word_or_shape(login),
     })
 }

@@ -1,6 +1,7 @@
 //! The arithmetic of SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677).
 
 use super::prepare::prepare_octets;
+use crate::limits::SCRAM_KEYS_TRIED;
 use crate::types::scram::SHA256_OCTETS;
 use crate::types::{ScramKeys, ScramSalt};
 use aws_lc_rs::{digest, hmac, pbkdf2};
@@ -39,10 +40,7 @@ fn sized(octets: &[u8]) -> [u8; SHA256_OCTETS] {
 /// so only the hash worker and the command line call this. Zero rounds count as one.
 #[must_use]
 pub fn derive(password: &[u8], salt: &[u8], iterations: u32) -> ScramKeys {
-    let prepared = prepare_octets(password);
-    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
-    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+    let salted = salted(password, salt, iterations);
     let client = Zeroizing::new(mac(salted.as_slice(), b"Client Key"));
     ScramKeys { stored: hash(client.as_slice()), server: mac(salted.as_slice(), b"Server Key") }
 }
@@ -64,30 +62,64 @@ pub fn is_proved(keys: &ScramKeys, auth_message: &[u8], proof: &ClientProof) -> 
     hash(client.as_slice()).ct_eq(&keys.stored)
 }
 
+/// Tries a proof against keys, always [`SCRAM_KEYS_TRIED`] times and never stopping early, so that time does not
+/// tell how many there are: `decoy` stands in for those that are missing. Gives whose keys it was made with, and
+/// what to sign the answer with.
+pub fn try_proof<'k, T: Copy>(
+    keys: impl Iterator<Item = (T, &'k ScramKeys)>,
+    decoy: &'k ScramKeys,
+    auth_message: &[u8],
+    proof: &ClientProof,
+) -> (Option<T>, ServerSignature) {
+    let padded = keys.map(|(whose, keys)| (Some(whose), keys)).chain(std::iter::repeat((None, decoy)));
+    let mut found = (None, decoy);
+    for (whose, keys) in padded.take(SCRAM_KEYS_TRIED) {
+        if bool::from(is_proved(keys, auth_message, proof)) {
+            found = (whose, keys);
+        }
+    }
+    (found.0, sign(found.1, auth_message))
+}
+
 /// What the client checks the server by.
 #[must_use]
 pub fn sign(keys: &ScramKeys, auth_message: &[u8]) -> ServerSignature {
     ServerSignature(mac(&keys.server, auth_message))
 }
 
-/// The client's side, for tests, dialogues and fuzzing: the proof of a password.
+/// What a client makes of a password: its proof, and the signature it expects of the server.
 #[must_use]
-pub fn prove(password: &[u8], salt: &[u8], iterations: u32, auth_message: &[u8]) -> ClientProof {
-    let prepared = prepare_octets(password);
-    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
-    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+pub fn client_proof(
+    password: &[u8],
+    salt: &[u8],
+    iterations: u32,
+    auth_message: &[u8],
+) -> (ClientProof, [u8; SHA256_OCTETS]) {
+    let salted = salted(password, salt, iterations);
     let mut proof = mac(salted.as_slice(), b"Client Key");
     let signature = mac(&hash(&proof), auth_message);
     for (to, from) in proof.iter_mut().zip(signature) {
         *to ^= from;
     }
-    proof
+    (proof, mac(&mac(salted.as_slice(), b"Server Key"), auth_message))
+}
+
+/// `SaltedPassword`.
+fn salted(password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<[u8; SHA256_OCTETS]> {
+    let prepared = prepare_octets(password);
+    let mut salted = Zeroizing::new([0; SHA256_OCTETS]);
+    let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, &prepared, salted.as_mut_slice());
+    salted
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn prove(password: &[u8], salt: &[u8], iterations: u32, auth_message: &[u8]) -> ClientProof {
+        client_proof(password, salt, iterations, auth_message).0
+    }
     use base64ct::{Base64, Encoding};
 
     /// RFC 7677 section 3, the messages without their ends.
@@ -122,6 +154,20 @@ mod tests {
         ] {
             assert!(!bool::from(is_proved(&keys, AUTH_MESSAGE, &proof)));
         }
+    }
+
+    #[test]
+    fn a_proof_is_tried_against_every_key_and_decoys_open_nothing() {
+        let (one, other) = (derive(b"one", &salt(), 8), derive(b"other", &salt(), 8));
+        let decoy = derive(b"decoy", &salt(), 8);
+        let tried = |password: &[u8]| {
+            let proof = prove(password, &salt(), 8, AUTH_MESSAGE);
+            try_proof([(1, &one), (2, &other)].into_iter(), &decoy, AUTH_MESSAGE, &proof)
+        };
+        assert_eq!(tried(b"one"), (Some(1), sign(&one, AUTH_MESSAGE)));
+        assert_eq!(tried(b"other"), (Some(2), sign(&other, AUTH_MESSAGE)));
+        assert_eq!(tried(b"neither").0, None);
+        assert_eq!(tried(b"decoy").0, None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::keys::{ClientProof, ServerSignature};
 use crate::limits::SCRAM_NONCE_OCTETS_MAX;
 use crate::types::ScramSalt;
 use base64ct::{Base64, Encoding};
+use std::fmt::Write as _;
 
 /// What a client says of channel binding (`gs2-cbind-flag`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +94,18 @@ impl ClientFinal {
 /// `server-first-message`: the whole nonce, the salt, the number of rounds.
 #[must_use]
 pub fn server_first(nonce: &str, salt: &ScramSalt) -> String {
-    format!("r={nonce},s={},i={}", Base64::encode_string(&salt.salt), salt.iterations)
+    let mut message = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(message, "r={nonce},s={},i={}", encode::<Base64>(&salt.salt), salt.iterations);
+    message
 }
 
 /// `server-final-message` for a proof that is right.
 #[must_use]
 pub fn server_final(signature: ServerSignature) -> String {
-    format!("v={}", Base64::encode_string(&signature.0))
+    let mut message = "v=".to_owned();
+    message.push_str(&encode::<Base64>(&signature.0));
+    message
 }
 
 /// Text without NUL; CR and LF are allowed by the grammar and mean nothing.
@@ -123,6 +129,12 @@ fn name(text: &str) -> Option<String> {
     if out.is_empty() { None } else { Some(out) }
 }
 
+/// A name as a `saslname`.
+#[must_use]
+pub fn escape(name: &str) -> String {
+    name.replace('=', "=3D").replace(',', "=2C")
+}
+
 /// `cb-name`.
 fn binding_name(text: &str) -> Option<&str> {
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-'));
@@ -141,6 +153,13 @@ fn is_extension(field: &str) -> bool {
         (Some(letter), Some('='), Some(_)) => letter.is_ascii_alphabetic() && letter != 'm',
         (_, _, _) => false,
     }
+}
+
+/// Base64, without the checks of `encode_string`, which panic.
+pub(in crate::auth) fn encode<E: Encoding>(octets: &[u8]) -> String {
+    let mut room = vec![0; E::encoded_len(octets)];
+    // There is room, so that it does not fail.
+    E::encode(octets, &mut room).unwrap_or_default().to_owned()
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

@@ -3,20 +3,21 @@
 //!
 //! Whatever is wrong with a client's claim but its form goes on to the end and is refused there like a wrong
 //! password, so that no answer tells what was looked at.
-//!
-//! No listener offers it yet: accounts have no SCRAM keys so far.
 
+pub mod client;
+pub mod end_point;
 pub mod keys;
 pub mod message;
 pub mod prepare;
+pub mod salts;
 
 use self::keys::{ClientProof, ServerSignature};
-use self::message::{BindingFlag, ClientFinal, ClientFirst, server_final, server_first};
+use self::message::{BindingFlag, ClientFinal, ClientFirst, encode, server_final, server_first};
 use self::prepare::prepare;
-use super::verdict::Refusal;
-use crate::limits::SCRAM_NONCE_CHANCE_OCTETS;
+use super::verdict::{ProvenBy, Refusal};
+use crate::limits::{SCRAM_MESSAGE_OCTETS_MAX, SCRAM_NONCE_CHANCE_OCTETS};
 use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt};
-use base64ct::{Base64Unpadded, Encoding};
+use base64ct::Base64Unpadded;
 use subtle::ConstantTimeEq;
 
 /// What a client claims, and what it proves it with.
@@ -44,7 +45,7 @@ pub enum ScramStep {
     /// Ask whether this is right, and come back with [`Scram::proved`] if it is.
     AskProof(Box<ScramProof>),
     /// It is over, and this account has proved itself.
-    Proven(AccountId),
+    Proven(AccountId, ProvenBy),
     /// Not the shape of a message that may come now.
     Malformed,
 }
@@ -77,7 +78,7 @@ enum State {
     /// Whether the proof is right.
     Verdict,
     /// The empty response to the server's signature.
-    Confirmation(AccountId),
+    Confirmation(AccountId, ProvenBy),
     /// Nothing.
     Over,
 }
@@ -101,7 +102,7 @@ impl Scram {
         Self {
             state: State::First(binding),
             bindings: bindings.clone(),
-            nonce: Base64Unpadded::encode_string(nonce),
+            nonce: encode::<Base64Unpadded>(nonce),
             login: Vec::new(),
             authorize_as: None,
             flaw: None,
@@ -118,7 +119,11 @@ impl Scram {
 
     /// Takes a response of the client, its base64 undone.
     pub fn take(&mut self, response: &[u8]) -> ScramStep {
-        match std::mem::replace(&mut self.state, State::Over) {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        if response.len() > SCRAM_MESSAGE_OCTETS_MAX {
+            return ScramStep::Malformed;
+        }
+        match state {
             State::First(binding) => match ClientFirst::parse(response) {
                 Some(first) => self.begin(binding, first),
                 None => ScramStep::Malformed,
@@ -127,8 +132,8 @@ impl Scram {
                 Some(last) => self.claim(&last),
                 None => ScramStep::Malformed,
             },
-            State::Confirmation(account) if response.is_empty() => ScramStep::Proven(account),
-            State::Confirmation(_) | State::Salt | State::Verdict | State::Over => ScramStep::Malformed,
+            State::Confirmation(account, by) if response.is_empty() => ScramStep::Proven(account, by),
+            State::Confirmation(..) | State::Salt | State::Verdict | State::Over => ScramStep::Malformed,
         }
     }
 
@@ -142,20 +147,20 @@ impl Scram {
                 self.state = State::Final;
                 ScramStep::Send(message)
             }
-            State::First(_) | State::Final | State::Verdict | State::Confirmation(_) | State::Over => {
+            State::First(_) | State::Final | State::Verdict | State::Confirmation(..) | State::Over => {
                 ScramStep::Malformed
             }
         }
     }
 
     /// The proof was right: the client is told so in the server's own proof, and confirms it with nothing.
-    pub fn proved(&mut self, account: AccountId, signature: ServerSignature) -> ScramStep {
+    pub fn proved(&mut self, account: AccountId, by: ProvenBy, signature: ServerSignature) -> ScramStep {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Verdict => {
-                self.state = State::Confirmation(account);
+                self.state = State::Confirmation(account, by);
                 ScramStep::Send(server_final(signature))
             }
-            State::First(_) | State::Salt | State::Final | State::Confirmation(_) | State::Over => {
+            State::First(_) | State::Salt | State::Final | State::Confirmation(..) | State::Over => {
                 ScramStep::Malformed
             }
         }
@@ -179,7 +184,8 @@ impl Scram {
             (Binding::Plus, BindingFlag::None | BindingFlag::Unoffered)
             | (Binding::Plain, BindingFlag::Used(_)) => self.flaw = Some(Refusal::ChannelBinding),
         }
-        self.nonce = format!("{nonce}{}", self.nonce);
+        let own = std::mem::replace(&mut self.nonce, nonce);
+        self.nonce.push_str(&own);
         self.auth_message = bare;
         self.state = State::Salt;
         ScramStep::AskSalt

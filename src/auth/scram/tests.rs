@@ -1,7 +1,8 @@
-use super::keys::{derive, is_proved, prove, sign};
+use super::keys::{client_proof, derive, is_proved, sign};
 use super::*;
 use crate::types::scram::ScramKeys;
-use base64ct::Base64;
+
+use base64ct::{Base64, Encoding};
 
 const SALT: ScramSalt = ScramSalt { salt: [9; 16], iterations: 64 };
 
@@ -28,7 +29,7 @@ fn proof(
     let c = Base64::encode_string(&[header.as_bytes(), channel].concat());
     let without = format!("c={c},r={nonce}");
     let auth_message = format!("n=me@example.org,r=abc,{message},{without}");
-    let proof = prove(b"pencil", &SALT.salt, SALT.iterations, auth_message.as_bytes());
+    let proof = client_proof(b"pencil", &SALT.salt, SALT.iterations, auth_message.as_bytes()).0;
     let last = format!("{without},p={}", Base64::encode_string(&proof));
     let ScramStep::AskProof(proof) = scram.take(last.as_bytes()) else { panic!("no proof") };
     (scram, proof)
@@ -47,16 +48,18 @@ fn an_exchange_proves_both_sides_and_ends_with_an_empty_response() {
     );
     assert!(bool::from(is_proved(&keys(), &proof.auth_message, &proof.proof)));
     let signature = sign(&keys(), &proof.auth_message);
-    let ScramStep::Send(last) = scram.proved(AccountId(7), signature) else { panic!("no message") };
+    let ScramStep::Send(last) = scram.proved(AccountId(7), ProvenBy::MainPassword, signature) else {
+        panic!("no message")
+    };
     assert_eq!(last, server_final(signature));
-    assert_eq!(scram.take(b""), ScramStep::Proven(AccountId(7)));
+    assert_eq!(scram.take(b""), ScramStep::Proven(AccountId(7), ProvenBy::MainPassword));
     assert_eq!(scram.take(b""), ScramStep::Malformed);
 }
 
 #[test]
 fn the_confirmation_is_empty_or_ill_formed() {
     let (mut scram, proof) = proof(Binding::Plain, &ChannelBindings::default(), "n,,", b"");
-    scram.proved(AccountId(7), sign(&keys(), &proof.auth_message));
+    scram.proved(AccountId(7), ProvenBy::MainPassword, sign(&keys(), &proof.auth_message));
     assert_eq!(scram.take(b"x"), ScramStep::Malformed);
     assert_eq!(scram.take(b""), ScramStep::Malformed);
 }
@@ -137,5 +140,8 @@ fn nothing_comes_out_of_turn() {
     assert_eq!(scram.salted(&SALT), ScramStep::Malformed);
     assert_eq!(scram.take(b"n,,n=a,r=x"), ScramStep::Malformed);
     let (mut scram, _) = begun(Binding::Plain, &bound(), "n,,n=a,r=x");
-    assert_eq!(scram.proved(AccountId(1), ServerSignature([0; 32])), ScramStep::Malformed);
+    assert_eq!(
+        scram.proved(AccountId(1), ProvenBy::MainPassword, ServerSignature([0; 32])),
+        ScramStep::Malformed
+    );
 }

@@ -48,6 +48,20 @@ pub struct KnownPlace {
     pub last: UnixTime,
 }
 
+/// How a connection is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entrance {
+    /// It is served at once.
+    AtOnce,
+    /// It waits and is then served: too many before it brought nothing.
+    AfterAWait,
+    /// It waits; a few at a time are let in then, and only an application password opens anything.
+    AppPasswordsOnly,
+    /// It waits and is closed: the deny-list.
+    Closed,
+}
+
 /// All that both books know.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Explanation {
@@ -55,6 +69,8 @@ pub struct Explanation {
     pub listed: Listed,
     /// False in a dry run: nobody is refused.
     pub enforced: bool,
+    /// How connections of an address are received on 587 and 465; `None` for a login.
+    pub entrance: Option<Entrance>,
     /// The rules that hold failures against it, the narrowest first.
     pub standings: Vec<Standing>,
     /// Its last failures, the oldest first.
@@ -90,11 +106,24 @@ impl Throttle {
         Explanation {
             listed: self.rules.listed(source),
             enforced: self.enforces(),
+            entrance: Some(self.entrance(now, source)),
             standings: rows.filter_map(|(rule, record, limit)| standing(now, rule, record?, limit)).collect(),
             evidence: book.evidence.of_host(host),
             places: place.into_iter().collect(),
             mail_score: self.mail.score(now.moment, host),
             mail_pace: self.pace(now, source),
+        }
+    }
+
+    fn entrance(&self, now: Now, source: IpAddr) -> Entrance {
+        let refused = || self.enforces() && self.logins.at_connect(now, Spot::of(source)).is_some();
+        match self.rules.listed(source) {
+            Listed::Denied(_) if self.enforces() => Entrance::Closed,
+            Listed::No if refused() => Entrance::AppPasswordsOnly,
+            Listed::No | Listed::Allowed(_) | Listed::Denied(_) if self.is_restless(now, source) => {
+                Entrance::AfterAWait
+            }
+            Listed::No | Listed::Allowed(_) | Listed::Denied(_) => Entrance::AtOnce,
         }
     }
 
@@ -104,6 +133,7 @@ impl Throttle {
         Explanation {
             listed: Listed::No,
             enforced: self.enforces(),
+            entrance: None,
             standings: record
                 .and_then(|record| standing(now, Rule::Login, record, book.limits.login))
                 .into_iter()

@@ -1,6 +1,6 @@
 //! The throttle: how much one source, one network and one login may try, and how fast port 25 serves whom.
 //!
-//! Two books that never read each other. The *login book* counts failures by host (/32, /64), network (/24,
+//! Two books that never read each other, and a short count of visits that brought nothing. The *login book* counts failures by host (/32, /64), network (/24,
 //! /56), IPv6 /48 and login; its levels drain evenly and refuse from a full limit until half of it has drained.
 //! The *mail book* counts what no mail server needs to do; it slows and never refuses.
 //!
@@ -22,10 +22,11 @@ mod places;
 mod rules;
 mod snapshot;
 mod table;
+mod visits;
 
 pub use because::{Because, Rule};
 pub use evidence::Failure;
-pub use explain::{Explanation, KnownPlace, Standing, Subject};
+pub use explain::{Entrance, Explanation, KnownPlace, Standing, Subject};
 pub use login_book::{LoginOutcome, QueueClass, Reservation, Try};
 pub use mail_book::{MailOffence, Pace};
 pub use places::Seen;
@@ -38,7 +39,8 @@ use keyed::Key;
 use login_book::{LoginBook, Opinion, Spot};
 use mail_book::MailBook;
 use snapshot::{Saving, Unsaved};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use visits::Visits;
 
 /// Both books.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub struct Throttle {
     logins: LoginBook,
     mail: MailBook,
     saving: Saving,
+    visits: Visits,
 }
 
 /// What becomes of a connection.
@@ -87,7 +90,7 @@ impl Throttle {
         let mut chance = Chance::from_seed(seed);
         let logins = LoginBook::new(rules.limits, &mut chance);
         let mail = MailBook::new(Key::new(&mut chance));
-        Self { rules, logins, mail, saving: Saving::new() }
+        Self { rules, logins, mail, saving: Saving::new(), visits: Visits::default() }
     }
 
     fn enforces(&self) -> bool {
@@ -207,12 +210,31 @@ impl Throttle {
         }
     }
 
+    /// A connection ended without a message taken or a login accepted.
+    pub fn fruitless_visit(&mut self, now: Now, source: IpAddr) {
+        self.visits.fruitless(now.moment, Prefix::host(source));
+    }
+
+    /// Whether the next connection of a source waits before it is let in, on any port, since too many before it
+    /// brought nothing. Programs of this machine never do, be they a monitor or a proxy that many are behind.
+    #[must_use]
+    pub fn is_restless(&self, now: Now, source: IpAddr) -> bool {
+        let is_this_machine = source == Ipv4Addr::LOCALHOST || source == Ipv6Addr::LOCALHOST;
+        match (self.rules.mode, self.rules.listed(source)) {
+            (Mode::DryRun, _) | (Mode::Enforce, Listed::Allowed(_)) => false,
+            (Mode::Enforce, Listed::No | Listed::Denied(_)) => {
+                !is_this_machine && self.visits.is_restless(now.moment, Prefix::host(source))
+            }
+        }
+    }
+
     /// Clears what both books hold against a source: its host, its network and its IPv6 /48.
     pub fn forgive(&mut self, source: IpAddr) {
         if self.logins.forgive(Spot::of(source)) {
             self.saving.mark(Unsaved::Verdict);
         }
         self.mail.forgive(Prefix::host(source));
+        self.visits.forgive(Prefix::host(source));
     }
 
     /// Clears the failures of a login; its known places stay.

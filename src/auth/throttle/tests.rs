@@ -207,9 +207,12 @@ fn an_explanation_names_rule_times_and_evidence_and_forgiving_ends_it() {
     assert_eq!((refuses.since, refuses.until), (now(10).unix, Some(now(1_810).unix)));
     assert_eq!(told.evidence.len(), EVIDENCE_PER_HOST_MAX);
     assert_eq!(told.evidence[0].login, "info@example.org");
+    assert_eq!(told.entrance, Some(Entrance::AppPasswordsOnly));
     t.forgive(source);
     assert!(!is_refused(&mut t, now(20), source));
-    assert!(t.explain(now(20), &Subject::Source(source)).standings.is_empty());
+    let told = t.explain(now(20), &Subject::Source(source));
+    assert!(told.standings.is_empty());
+    assert_eq!(told.entrance, Some(Entrance::AtOnce));
 }
 
 #[test]
@@ -327,4 +330,32 @@ fn a_record_in_another_form_changes_nothing() {
     let mut again = throttle();
     assert!(!again.restore(now(0), &serde_json::from_value(json).unwrap()));
     assert!(!is_refused(&mut again, now(0), ip("192.0.2.1")));
+}
+
+#[test]
+fn visits_that_bring_nothing_make_the_next_wait_and_the_explanation_says_so() {
+    let mut t = throttle();
+    let (source, here) = (ip("192.0.2.1"), ip("127.0.0.1"));
+    for _ in 0..FRUITLESS_VISITS_MAX {
+        t.fruitless_visit(now(0), source);
+        t.fruitless_visit(now(0), here);
+    }
+    assert!(t.is_restless(now(1), source) && !t.is_restless(now(1), here));
+    assert_eq!(t.explain(now(1), &Subject::Source(source)).entrance, Some(Entrance::AfterAWait));
+    t.forgive(source);
+    assert!(!t.is_restless(now(1), source));
+}
+
+#[test]
+fn who_is_exempt_never_waits() {
+    let source = ip("192.0.2.1");
+    let dry = Rules { mode: Mode::DryRun, ..Rules::default() };
+    let allowed = Rules { allow: vec![Prefix::net(source)], ..Rules::default() };
+    for rules in [dry, allowed] {
+        let mut t = Throttle::new(rules, [5; 32]);
+        for _ in 0..FRUITLESS_VISITS_MAX {
+            t.fruitless_visit(now(0), source);
+        }
+        assert!(!t.is_restless(now(0), source));
+    }
 }

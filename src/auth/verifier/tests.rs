@@ -3,7 +3,10 @@ use crate::auth::phc::PasswordHash;
 use crate::auth::verdict::ThrottleRule;
 use crate::directory::credential::{AppPasswords, CredentialId, MainPassword};
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
-use crate::limits::{HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX};
+use crate::limits::{
+    ARGON2_MEMORY_KIB, ARGON2_PASSES, HASH_QUEUE_CLEAN_MAX, HASH_QUEUE_PER_PREFIX_MAX, REFUSAL_MS_MIN,
+    REFUSAL_TICK_MS,
+};
 use crate::types::{AccountId, UnixTime};
 
 const APP_PASSWORD: &[u8] = b"7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeee";
@@ -198,7 +201,7 @@ fn the_right_password_is_answered_at_once() {
         verifier.submit(T0, Some(&directory()), attempt);
         let job = verifier.next_job(T0).unwrap();
         verifier.hashed(T0.plus_ms(40), job.id, true);
-        let decided = Decided { session: SessionId(1), ticket: Ticket(1), verdict };
+        let decided = Decided { session: SessionId(1), ticket: Ticket(1), verdict, signature: None };
         assert_eq!(verifier.due(T0.plus_ms(40)), [decided]);
     }
 }

@@ -44,7 +44,7 @@ fn found(dialog: &Dialog, heard: impl IntoIterator<Item = Heard>) -> (usize, Str
 }
 
 fn tls(cipher: &str) -> TlsFacts {
-    TlsFacts { version: "TLSv1.3", cipher: cipher.to_owned() }
+    TlsFacts { version: "TLSv1.3", cipher: cipher.to_owned(), bindings: usual_tls().bindings }
 }
 
 fn message(sender: &str, octets: &str) -> LiveMessage {

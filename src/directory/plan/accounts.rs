@@ -1,6 +1,9 @@
 //! Accounts and their addresses.
 
-use super::{Plan, PlanError, account_of, changing, name_of, name_of_id, served, warn_of_aliases_that_list};
+use super::{
+    Plan, PlanError, account_of, changing, changing_account, name_of, name_of_id, served,
+    warn_of_aliases_that_list,
+};
 use crate::directory::credential::AppPasswords;
 use crate::directory::{Account, AccountState, Change, DETAIL_SEPARATOR, Directory, DomainEntry, Target};
 use crate::limits::{ACCOUNTS_MAX, ADDRESSES_PER_ACCOUNT_MAX, PHC_OCTETS_MAX};
@@ -76,7 +79,7 @@ pub(super) fn password(directory: &Directory, address: &Address, hash: &str) -> 
     if account.password.as_deref() == Some(hash) {
         return Ok(Plan::default());
     }
-    Ok(changing(Change::PutAccount(Account { password: Some(hash.to_owned()), ..account.clone() })))
+    Ok(changing_account(directory, Account { password: Some(hash.to_owned()), ..account.clone() }))
 }
 
 pub(super) fn state(
@@ -139,7 +142,7 @@ pub(super) fn address_remove(
     let key = address.key();
     let mut changed = account.clone();
     changed.addresses.retain(|own| own.key() != key);
-    let mut plan = changing(Change::PutAccount(changed));
+    let mut plan = changing_account(directory, changed);
     plan.warnings = warn_of_aliases_that_list(directory, &address.to_string(), |_, found| *found == key);
     Ok(plan)
 }

@@ -1,6 +1,6 @@
 //! Application passwords, and whether the main password is forbidden.
 
-use super::{Plan, PlanError, account_of, changing, name_of};
+use super::{Plan, PlanError, account_of, changing_account, name_of};
 use crate::directory::credential::{AppPasswords, CredentialId, CredentialTag, MainPassword};
 use crate::directory::{Account, Change, Directory};
 use crate::limits::{CREDENTIAL_NAME_CHARS_MAX, CREDENTIALS_PER_ACCOUNT_MAX};
@@ -27,7 +27,7 @@ pub(super) fn add(
             name_of(account)
         )));
     };
-    Ok(changed(account, app_passwords))
+    Ok(changed(directory, account, app_passwords))
 }
 
 pub(super) fn revoke(directory: &Directory, address: &Address, id: CredentialId) -> Result<Plan, PlanError> {
@@ -38,7 +38,7 @@ pub(super) fn revoke(directory: &Directory, address: &Address, id: CredentialId)
             "{name} has no application password {id}: see `gatepost account credential list {name}`"
         )));
     }
-    let mut plan = changed(account, account.app_passwords.without(id));
+    let mut plan = changed(directory, account, account.app_passwords.without(id));
     warn_if_locked_out(&mut plan, &name);
     Ok(plan)
 }
@@ -52,13 +52,13 @@ pub(super) fn main_password(
     if account.app_passwords.main == main {
         return Ok(Plan::default());
     }
-    let mut plan = changed(account, AppPasswords { main, ..account.app_passwords.clone() });
+    let mut plan = changed(directory, account, AppPasswords { main, ..account.app_passwords.clone() });
     warn_if_locked_out(&mut plan, &name_of(account));
     Ok(plan)
 }
 
-fn changed(account: &Account, app_passwords: AppPasswords) -> Plan {
-    changing(Change::PutAccount(Account { app_passwords, ..account.clone() }))
+fn changed(directory: &Directory, account: &Account, app_passwords: AppPasswords) -> Plan {
+    changing_account(directory, Account { app_passwords, ..account.clone() })
 }
 
 /// Warns when a planned account has no way in left.
@@ -72,7 +72,8 @@ fn warn_if_locked_out(plan: &mut Plan, name: &str) {
         | Change::RemoveAccount(_)
         | Change::PutAlias(_)
         | Change::RemoveAlias(_)
-        | Change::PutHistory(..) => false,
+        | Change::PutHistory(..)
+        | Change::PutScram(..) => false,
     };
     if plan.changes.iter().any(locked_out) {
         plan.warnings.push(format!(

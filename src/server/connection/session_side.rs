@@ -72,6 +72,11 @@ impl Connection {
                 deeds.push(Deed::Login { ticket, login, password, authorize_as });
                 None
             }
+            Question::Salt(login) => Some((ticket, Answer::Salt(desk.salts.of(&login)))),
+            Question::Proof(proof) => {
+                deeds.push(Deed::Proof(ticket, proof));
+                None
+            }
             Question::Commit(commit) => {
                 self.committing = true;
                 deeds.push(Deed::Commit(ticket, commit));

@@ -19,15 +19,19 @@ fn connection(now: Now) -> (Connection, std::net::TcpStream) {
         hostname: Domain::parse("mx.example.org").unwrap(),
         message_octets_max: 1_000,
         tls_available: false,
+        scram: crate::types::ScramUse::All,
         idle_ms: 60_000,
     };
     let session = Session::new(facts, Arc::new(settings), Chance::from_seed([0; 32]));
     (Connection::new(TcpStream::from_std(stream), facts, session, now), peer)
 }
 
+static SALTS: std::sync::LazyLock<crate::auth::scram::salts::Salts> =
+    std::sync::LazyLock::new(|| crate::auth::scram::salts::Salts::new(&[1; 32]));
+
 fn desk(now: Now, directory: &Directory) -> Desk<'_> {
     let room = Room { free_octets: 1_000_000, reserve_octets: 0, store_is_behind: false };
-    Desk { now, directory, room, tls: None, spools_are_behind: false }
+    Desk { now, directory, room, tls: None, salts: &SALTS, spools_are_behind: false }
 }
 
 fn at(ms: u64) -> Now {

@@ -21,6 +21,12 @@ fn worker() -> (WorkerLink, JoinHandle<Result<(), Failure>>) {
 }
 
 fn answer(link: &WorkerLink) -> io::Result<(JobId, bool)> {
+    let Answer { job, result } = any_answer(link)?;
+    let Outcome::Compared(matched) = result else { panic!("another answer") };
+    Ok((job, matched))
+}
+
+fn any_answer(link: &WorkerLink) -> io::Result<Answer> {
     loop {
         match link.try_recv() {
             Ok(Some(answer)) => return Ok(answer),
@@ -127,7 +133,7 @@ fn a_worker_that_takes_nothing_never_blocks_the_loop() {
 #[test]
 fn a_packet_reads_back_as_the_job_and_no_packet_panics() {
     let packet = encode_job(&job(77, b"secret", small(9))).unwrap();
-    let (id, password, hash) = decode_job(&packet).unwrap();
+    let (id, password, hash) = decode_job(&packet[1..]).unwrap();
     assert_eq!((id, password.reveal()), (JobId(77), &b"secret"[..]));
     assert!(hash == small(9));
     let mut chance = Chance::from_seed([6; 32]);
@@ -136,8 +142,34 @@ fn a_packet_reads_back_as_the_job_and_no_packet_panics() {
         let place = usize::try_from(chance.below(packet.len().try_into().unwrap())).unwrap();
         other[place] = chance.octets()[0];
         other.truncate(usize::try_from(chance.below(100)).unwrap());
-        if let Some((_, _, hash)) = decode_job(&other) {
+        if let Some(Job::Compare(_, _, hash)) = decode(&other) {
             assert!(hash.in_range());
         }
+    }
+}
+
+#[test]
+fn keys_are_made_as_the_command_line_makes_them() {
+    let (link, worker) = worker();
+    let salt = ScramSalt { salt: [3; SCRAM_SALT_OCTETS], iterations: 4_096 };
+    let password = || Secret::new("übermut".as_bytes().to_vec());
+    link.try_send_derivation(&DeriveJob { id: JobId(5), password: password(), salt }).unwrap();
+    let keys = derive_salted(password().reveal(), &salt);
+    assert_eq!(any_answer(&link).unwrap(), Answer { job: JobId(5), result: Outcome::Derived(keys) });
+    drop(link);
+    assert!(worker.join().unwrap().is_ok());
+}
+
+#[test]
+fn keys_of_more_rounds_than_there_may_be_are_no_job() {
+    let salt = ScramSalt { salt: [3; SCRAM_SALT_OCTETS], iterations: SCRAM_ITERATIONS_MAX };
+    let job = |salt| DeriveJob { id: JobId(5), password: Secret::new(vec![b'x'; PASSWORD_OCTETS_MAX]), salt };
+    let good = encode_derivation(&job(salt)).unwrap();
+    assert!(decode(&good).is_some());
+    let more = ScramSalt { iterations: SCRAM_ITERATIONS_MAX + 1, ..salt };
+    assert!(decode(&encode_derivation(&job(more)).unwrap()).is_none());
+    assert!(decode(&[&good[..], b"x"].concat()).is_none());
+    for end in 0..13 + SCRAM_SALT_OCTETS {
+        assert!(decode(&good[..end]).is_none(), "cut at {end}");
     }
 }

@@ -7,7 +7,7 @@ use crate::auth::verifier::{HashJob, JobId};
 use crate::config::checked::ListenerConfig;
 use crate::contract::Listener;
 use crate::limits::FAILED_STARTS_MAX;
-use crate::server::hash_worker::{self, WorkerLink};
+use crate::server::hash_worker::{self, Answer, Outcome, WorkerLink};
 use crate::types::Secret;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::Cell;
@@ -101,7 +101,7 @@ fn right_password(link: &WorkerLink) -> bool {
     }
     loop {
         match link.try_recv() {
-            Ok(Some(answer)) => return answer == (JobId(7), true),
+            Ok(Some(answer)) => return answer == Answer { job: JobId(7), result: Outcome::Compared(true) },
             Ok(None) => {
                 poll(&mut [PollFd::new(link, PollFlags::IN)], None).unwrap();
             }
@@ -130,6 +130,7 @@ fn world(role: &str) -> World {
         connections_per_net_max: 1,
         auth_report_days: 30,
         new_place_notice: true,
+        scram: crate::types::ScramUse::All,
         disk_reserve_octets: 1,
         idle_ms: 1,
         stop_grace_ms: 0,

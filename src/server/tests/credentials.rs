@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 const APP_PASSWORD: &str = "7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeee";
 
-fn make(world: &World) {
+pub(super) fn make(world: &World) {
     let digest = credential::digest(APP_PASSWORD.as_bytes());
     let name = "phone".to_owned();
     change(world, plan::Request::CredentialAdd(address("me@example.org"), name, UnixTime(1), digest));
@@ -31,13 +31,24 @@ fn change(world: &World, request: plan::Request) {
     assert!(matches!(answer, Response::Changed { anything: true, .. }), "{answer:?}");
 }
 
-/// A client on the TLS door that comes from this address.
-fn from(world: &World, source: &str) -> Client<StreamOwned<ClientConnection, TcpStream>> {
+/// A connection from this address.
+pub(super) fn connect_from(world: &World, listener: Listener, source: &str) -> TcpStream {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&fd, &format!("{source}:0").parse::<SocketAddr>().unwrap()).unwrap();
-    connect(&fd, &world.at(Listener::Submissions)).unwrap();
+    connect(&fd, &world.at(listener)).unwrap();
     let stream = TcpStream::from(fd);
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// What AUTH PLAIN sends for the application password.
+pub(super) fn app_token() -> String {
+    token(APP_PASSWORD)
+}
+
+/// A client on the TLS door that comes from this address.
+fn from(world: &World, source: &str) -> Client<StreamOwned<ClientConnection, TcpStream>> {
+    let stream = connect_from(world, Listener::Submissions, source);
     let mut client = Client::new(world.encrypt(stream));
     client.hears("220");
     client.asks("EHLO client.example.net", "250");
@@ -69,7 +80,8 @@ fn history(world: &World) -> LoginHistory {
         | Change::PutAccount(_)
         | Change::RemoveAccount(_)
         | Change::PutAlias(_)
-        | Change::RemoveAlias(_) => None,
+        | Change::RemoveAlias(_)
+        | Change::PutScram(..) => None,
     };
     changes.iter().find_map(of_logins).unwrap_or_default()
 }

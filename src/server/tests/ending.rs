@@ -201,6 +201,7 @@ fn code_of_a_start(
         connections_per_net_max: 10,
         auth_report_days: 30,
         new_place_notice: true,
+        scram: crate::types::ScramUse::All,
         disk_reserve_octets: 0,
         idle_ms: 1_000,
         stop_grace_ms: 1_000,

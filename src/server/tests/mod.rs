@@ -7,11 +7,14 @@ mod credentials;
 mod ending;
 mod hostile;
 mod mail;
+mod scram;
 mod throttle;
+mod timing;
 
 use super::channel::{self, Channel, ToParent, ToServer};
 use super::{hash_worker, start};
 use crate::auth::password::PasswordHash;
+use crate::auth::verifier::Tuning;
 use crate::config::checked::{Config, ListenerConfig};
 use crate::contract::Listener;
 use crate::control::{Request, Response, SOCKET_NAME};
@@ -93,6 +96,15 @@ impl World {
         tweak: impl FnOnce(&mut Config),
         store: impl FnOnce() -> S + Send + 'static,
     ) -> Self {
+        Self::start_tuned(Tuning::PRODUCTION, tweak, store)
+    }
+
+    /// The same with other times and costs of a refusal.
+    pub(super) fn start_tuned<S: Store + 'static>(
+        tuning: Tuning,
+        tweak: impl FnOnce(&mut Config),
+        store: impl FnOnce() -> S + Send + 'static,
+    ) -> Self {
         let dir = fresh_dir();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let kinds = [Listener::Smtp, Listener::Submission, Listener::Submissions];
@@ -115,6 +127,7 @@ impl World {
             connections_per_net_max: 400,
             auth_report_days: 30,
             new_place_notice: true,
+            scram: crate::types::ScramUse::All,
             disk_reserve_octets: 0,
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
@@ -132,6 +145,7 @@ impl World {
         parent.send_with(&begin, &borrowed).unwrap();
         drop(sockets);
         let server = std::thread::spawn(move || {
+            tuning.set();
             start::serve(theirs, None, Box::new(move |_| Ok(Box::new(store()) as Box<dyn Store>)))
         });
         let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
@@ -257,10 +271,16 @@ impl Drop for World {
 fn play_worker(socket: &OwnedFd) {
     let mut packet = [0; 4_096];
     while let Ok(length) = rustix::io::read(socket, &mut packet) {
-        let Some(password_length) = packet[..length].get(20..22) else { return };
-        let password_length = usize::from(u16::from_be_bytes([password_length[0], password_length[1]]));
-        let mut answer = packet[..8].to_vec();
-        answer.push(u8::from(&packet[24..24 + password_length] == b"right"));
+        let Some((kind, job)) = packet[..length].split_first() else { return };
+        let mut answer = job[..8].to_vec();
+        if *kind == 1 {
+            let password_length = usize::from(u16::from_be_bytes([job[20], job[21]]));
+            answer.push(u8::from(&job[24..24 + password_length] == b"right"));
+        } else {
+            let iterations = u32::from_be_bytes(job[8..12].try_into().unwrap());
+            let keys = crate::auth::scram::keys::derive(&job[28..], &job[12..28], iterations);
+            answer.extend([keys.stored, keys.server].concat());
+        }
         if rustix::io::write(socket, &answer).is_err() {
             return;
         }

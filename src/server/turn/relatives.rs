@@ -1,7 +1,7 @@
 //! The other processes: the parent, and the hash worker with those who wait for it.
 
 use super::super::channel::{Received, ToParent, ToServer};
-use super::super::hash_worker::WorkerLink;
+use super::super::hash_worker::{Answer, Outcome, WorkerLink};
 use super::{Loop, WORKER};
 use crate::telemetry::line::Line;
 use mio::unix::SourceFd;
@@ -66,7 +66,14 @@ impl Loop {
     pub(super) fn hear_worker(&mut self) {
         while let Some(worker) = &self.worker {
             match worker.try_recv() {
-                Ok(Some((job, matched))) => self.verifier.hashed(self.now.moment, job, matched),
+                Ok(Some(Answer { job, result: Outcome::Compared(matched) })) => {
+                    self.verifier.hashed(self.now.moment, job, matched);
+                }
+                Ok(Some(Answer { job, result: Outcome::Derived(keys) })) => {
+                    if let Some(enrolled) = self.verifier.derived(job, keys) {
+                        self.keep_scram_keys(enrolled);
+                    }
+                }
                 Ok(None) => return,
                 Err(_) => self.drop_worker(),
             }
@@ -88,6 +95,18 @@ impl Loop {
             self.bring_verdict(&decided);
         }
         self.verifier.settle(self.now, &mut self.throttle);
+        self.verifier.enrol(now, &self.directory);
+        self.give_worker_keys_to_make();
+    }
+
+    /// What the worker does when no login waits for it.
+    fn give_worker_keys_to_make(&mut self) {
+        while let Some(worker) = &self.worker {
+            let Some(job) = self.verifier.next_derivation(self.now.moment) else { return };
+            if worker.try_send_derivation(&job).is_err() {
+                self.drop_worker();
+            }
+        }
     }
 
     pub(in crate::server) fn give_worker_its_job(&mut self) {

@@ -51,6 +51,10 @@ impl Conn {
         if desk.has(PlantedBug::DropsReply) && says > 0 && (4..8).contains(&self.says) {
             actions.retain(|action| !matches!(action, Action::Say(_)));
         }
+        if desk.has(PlantedBug::ClosesBeforeReply) {
+            // A stable order: the end first, everything else as it was.
+            actions.sort_by_key(|action| !matches!(action, Action::Close(_)));
+        }
         if desk.has(PlantedBug::SwapsReplies) && says > 1 {
             let places: Vec<usize> = actions
                 .iter()
@@ -85,7 +89,7 @@ impl Conn {
     fn ask(&mut self, ticket: Ticket, question: Question, stepped: &mut Stepped, desk: &mut Desk) {
         let one_at_a_time = self.open.is_none();
         desk.check(Law::BoundedStep, one_at_a_time, || format!("asks {question:?} while a question is open"));
-        let is_login = matches!(question, Question::Login { .. });
+        let is_login = matches!(question, Question::Login { .. } | Question::Proof(_));
         match &question {
             Question::Commit(commit) => {
                 let octets = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
@@ -96,7 +100,11 @@ impl Conn {
                 self.committing = Some((*id, deliveries.iter().map(|copy| copy.account).collect()));
             }
             Question::Login { password, .. } => self.password = password.reveal().to_vec(),
-            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) => {}
+            Question::Room(_)
+            | Question::Sender(..)
+            | Question::Recipient(_)
+            | Question::Salt(_)
+            | Question::Proof(_) => {}
         }
         self.open = Some(Open { ticket, asked: desk.now.moment, excused: false, is_login });
         stepped.asks.push((ticket, question));

@@ -17,7 +17,7 @@ use crate::limits::{
     READ_OCTETS_PER_TURN,
 };
 use crate::smtp::session::{Session, Settings};
-use crate::types::{AccountId, Chance, MailId, Moment};
+use crate::types::{AccountId, Chance, ChannelBindings, MailId, Moment};
 use std::sync::Arc;
 
 /// Octets of one reply at the most.
@@ -144,7 +144,8 @@ impl Conn {
                 return self.peer_is_gone(desk);
             }
             let held_back = self.blocked && !desk.has(PlantedBug::NoBackpressure);
-            if held_back || !self.session.wants_read() || matches!(self.layer, Layer::Hello(..)) {
+            let wants_none = !self.session.wants_read() && !desk.has(PlantedBug::FeedsUnwanted);
+            if held_back || wants_none || matches!(self.layer, Layer::Hello(..)) {
                 return Stepped::default();
             }
             if self.input.is_empty() {
@@ -203,7 +204,11 @@ impl Conn {
         if opened.came_up {
             self.handshake_by = None;
             self.output.extend_from_slice(SERVER_HELLO);
-            let facts = TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_256_GCM_SHA384".into() };
+            let facts = TlsFacts {
+                version: "TLSv1.3",
+                cipher: "TLS13_AES_256_GCM_SHA384".into(),
+                bindings: ChannelBindings { exporter: Some([b'E'; 32]), end_point: None },
+            };
             self.step(Event::TlsUp(facts), desk);
             if self.facts.listener == Listener::Submissions {
                 self.step(Event::Opened, desk);
@@ -220,7 +225,9 @@ impl Conn {
     /// Brings an answer.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer, desk: &mut Desk) -> Stepped {
         self.last_answer = Some((ticket, super::recut::copy(&answer)));
-        self.open = None;
+        if !desk.has(PlantedBug::QuestionStaysOpen) {
+            self.open = None;
+        }
         self.step(Event::Answered(ticket, answer), desk)
     }
 

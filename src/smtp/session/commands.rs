@@ -2,6 +2,7 @@
 
 use super::core::{Core, Ctx};
 use super::phase::{Client, Phase};
+use crate::auth::sasl::Mechanism;
 use crate::contract::{Action, Cause, Listener};
 use crate::frame::line::{Cut, LineCutter};
 use crate::limits::{AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX, SKIPPED_LINE_OCTETS_MAX};
@@ -34,6 +35,7 @@ impl Core {
             }
             Phase::Unopened
             | Phase::Mail(..)
+            | Phase::AuthAsked(..)
             | Phase::Recipient(..)
             | Phase::Commit(..)
             | Phase::Login(..)
@@ -162,8 +164,11 @@ impl Core {
     /// HELO and EHLO end a transaction (RFC 5321 section 4.1.4) and are the state after RSET.
     fn helo(&mut self, phase: Phase, name: ClientName, esmtp: bool, ctx: &mut Ctx<'_>) -> Phase {
         drop(self.reset(phase, ctx));
-        let reply =
-            if esmtp { outcome::ehlo(&self.settings, self.offered()) } else { outcome::helo(&self.settings) };
+        let reply = if esmtp {
+            outcome::ehlo(&self.settings, &self.offered())
+        } else {
+            outcome::helo(&self.settings)
+        };
         self.idle_command(reply, Phase::Idle(Some(Box::new(Client { name, esmtp }))), ctx)
     }
 
@@ -171,7 +176,11 @@ impl Core {
         let encrypted = self.tls.is_some();
         Offered {
             start_tls: self.settings.tls_available && !encrypted,
-            auth: encrypted && self.facts.listener != Listener::Smtp,
+            mechanisms: if encrypted && self.facts.listener != Listener::Smtp {
+                Mechanism::ALL.into_iter().filter(|mechanism| self.offers(*mechanism)).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -193,6 +202,7 @@ impl Core {
             | Phase::RefusedChunk(..)
             | Phase::Commit(..)
             | Phase::Auth(..)
+            | Phase::AuthAsked(..)
             | Phase::Login(..)
             | Phase::Tls
             | Phase::Over => phase,

@@ -235,6 +235,17 @@ impl Core {
             {
                 self.login_answered(client, mechanism, login, verdict, ctx)
             }
+            (Phase::AuthAsked(client, mechanism, exchange, _, awaited), Answer::Salt(salt))
+                if awaited == ticket =>
+            {
+                self.salt_answered(client, mechanism, exchange, &salt, ctx)
+            }
+            (
+                Phase::AuthAsked(client, mechanism, exchange, login, awaited),
+                Answer::Proof(verdict, signature),
+            ) if awaited == ticket => {
+                self.proof_answered(client, mechanism, exchange, login, (verdict, signature), ctx)
+            }
             (phase, _) => phase,
         }
     }

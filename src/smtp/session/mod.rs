@@ -17,7 +17,7 @@ use crate::contract::{Actions, Answer, Cause, Event, Pace, PeerFacts, Ticket, Ti
 use crate::frame::line::LineCutter;
 use crate::limits;
 use crate::telemetry::note::Note;
-use crate::types::{Chance, Domain, Now};
+use crate::types::{Chance, Domain, Now, ScramUse};
 use std::sync::Arc;
 
 /// What every session of a server shares.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub message_octets_max: u64,
     /// Whether there is a certificate, so that STARTTLS can be offered.
     pub tls_available: bool,
+    /// Whose logins SCRAM is for.
+    pub scram: ScramUse,
     /// Milliseconds of silence after which a session is closed.
     pub idle_ms: u64,
 }

@@ -45,6 +45,8 @@ pub(super) enum Phase {
     Commit(Box<Client>, Box<Pending>, Ticket),
     /// A line of an AUTH exchange.
     Auth(Box<Client>, Mechanism, Exchange),
+    /// The answer that an AUTH exchange needs: a salt, or whether a proof is right.
+    AuthAsked(Box<Client>, Mechanism, Exchange, String, Ticket),
     /// The verdict on a login; the name is for the log.
     Login(Box<Client>, Mechanism, String, Ticket),
     /// A handshake.
@@ -68,6 +70,7 @@ impl Phase {
             | Self::Mail(..)
             | Self::Recipient(..)
             | Self::Commit(..)
+            | Self::AuthAsked(..)
             | Self::Login(..)
             | Self::Tls
             | Self::Over => false,
@@ -77,7 +80,11 @@ impl Phase {
     /// Whether a question is open.
     pub(super) fn awaits_answer(&self) -> bool {
         match self {
-            Self::Mail(..) | Self::Recipient(..) | Self::Commit(..) | Self::Login(..) => true,
+            Self::Mail(..)
+            | Self::Recipient(..)
+            | Self::Commit(..)
+            | Self::AuthAsked(..)
+            | Self::Login(..) => true,
             Self::Unopened
             | Self::Idle(_)
             | Self::Envelope(..)
@@ -102,9 +109,13 @@ impl Phase {
             | Self::Chunk(..)
             | Self::Commit(..) => true,
             Self::RefusedChunk(_, _, after) => after.is_transaction(),
-            Self::Unopened | Self::Idle(_) | Self::Auth(..) | Self::Login(..) | Self::Tls | Self::Over => {
-                false
-            }
+            Self::Unopened
+            | Self::Idle(_)
+            | Self::Auth(..)
+            | Self::AuthAsked(..)
+            | Self::Login(..)
+            | Self::Tls
+            | Self::Over => false,
         }
     }
 

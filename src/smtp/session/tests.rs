@@ -11,6 +11,7 @@ fn session(listener: Listener) -> Session {
         hostname: Domain::parse("mx.example.org").unwrap(),
         message_octets_max: 1_000,
         tls_available: true,
+        scram: crate::types::ScramUse::All,
         idle_ms: 300_000,
     };
     Session::new(facts, Arc::new(settings), Chance::from_seed([7; 32]))
@@ -88,6 +89,7 @@ impl Driver {
                 AccountId(1),
                 crate::auth::verdict::ProvenBy::MainPassword,
             )),
+            Question::Salt(_) | Question::Proof(_) => panic!("no test here uses SCRAM"),
             Question::Commit(commit) => {
                 assert_eq!(commit.body_octets, u64::try_from(self.kept.len()).unwrap());
                 self.commits.push(std::mem::take(&mut self.kept));
@@ -175,7 +177,11 @@ fn what_follows_starttls_is_not_taken() {
 fn starttls_forgets_the_ehlo_and_the_envelope() {
     let mut driver = Driver::new(Listener::Smtp);
     driver.read(b"EHLO a\r\nMAIL FROM:<a@b.example>\r\nSTARTTLS\r\n");
-    driver.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "X".into() }));
+    driver.event(Event::TlsUp(TlsFacts {
+        version: "TLSv1.3",
+        cipher: "X".into(),
+        bindings: Default::default(),
+    }));
     driver.read(b"RCPT TO:<me@example.org>\r\nMAIL FROM:<a@b.example>\r\nEHLO a\r\n");
     let (wire, ..) = driver.outcome();
     assert_eq!(codes(&wire)[4..], ["503", "503", "250"]);
@@ -251,7 +257,11 @@ fn a_stopping_server_says_nothing_in_the_clear_behind_the_220_to_starttls() {
     driver.read(b"STARTTLS\r\n");
     assert!(driver.wire.ends_with(b"220 2.0.0 Ready to start TLS\r\n"));
     assert!(!driver.session.is_over());
-    driver.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "X".into() }));
+    driver.event(Event::TlsUp(TlsFacts {
+        version: "TLSv1.3",
+        cipher: "X".into(),
+        bindings: Default::default(),
+    }));
     assert!(driver.wire.ends_with(b"421 4.3.2 Server is stopping, try again later\r\n"));
     assert!(driver.session.is_over());
 }
@@ -314,7 +324,11 @@ fn three_refused_logins_end_the_session() {
     let now = Now::default();
     let mut wire = Vec::new();
     let mut out = Actions::new();
-    session.step(now, Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "X".into() }), &mut out);
+    session.step(
+        now,
+        Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "X".into(), bindings: Default::default() }),
+        &mut out,
+    );
     session.step(now, Event::Opened, &mut out);
     session.step(now, Event::Bytes(b"EHLO a\r\n"), &mut out);
     for ticket in 0..3 {

@@ -6,6 +6,7 @@ use super::{
 use crate::auth::report::Day;
 use crate::auth::throttle::Snapshot;
 use crate::directory::history::LoginHistory;
+use crate::directory::scram::ScramRecord;
 use crate::limits::{REPORT_DAY_OCTETS_MAX, THROTTLE_KEPT_OCTETS_MAX};
 use crate::store::StoreError;
 use crate::types::AccountId;
@@ -25,6 +26,23 @@ pub fn encode_history(account: AccountId, history: &LoginHistory) -> Result<Vec<
 pub fn decode_history(key: &[u8], value: &[u8]) -> Result<(AccountId, LoginHistory), StoreError> {
     let account = decode_account_key(Tag::History, key)?;
     Ok((account, decode_json("the logins of an account", key, value)?))
+}
+
+/// The SCRAM keys of an account, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it cannot be written.
+pub fn encode_scram(account: AccountId, record: &ScramRecord) -> Result<Vec<u8>, StoreError> {
+    encode_json("the SCRAM keys of an account", &account_key(Tag::Scram, account), record)
+}
+
+/// Reads what [`encode_scram`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_scram(key: &[u8], value: &[u8]) -> Result<(AccountId, ScramRecord), StoreError> {
+    let account = decode_account_key(Tag::Scram, key)?;
+    Ok((account, decode_json("the SCRAM keys of an account", key, value)?))
 }
 
 /// A day of the report as a value.

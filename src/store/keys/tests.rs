@@ -230,6 +230,7 @@ fn tags_are_what_the_layout_says() {
         Tag::Account,
         Tag::Alias,
         Tag::History,
+        Tag::Scram,
         Tag::Mail,
         Tag::NextUid,
         Tag::Reference,

@@ -1,0 +1,159 @@
+//! SCRAM proofs: checked by the loop itself, a fixed number of hashes each, without the worker.
+
+use super::{Held, Verifier, Who, account, canonical, is_same_identity, opened_by_app_password};
+use crate::auth::lookup::{LoginLookup, look_up};
+use crate::auth::scram::ScramProof;
+use crate::auth::scram::keys::{ServerSignature, hash, try_proof};
+use crate::auth::throttle::{Because, LoginGate, Throttle, Try};
+use crate::auth::verdict::{LoginVerdict, ProvenBy, Refusal, Unavailability};
+use crate::contract::Ticket;
+use crate::directory::credential::MainPassword;
+use crate::directory::scram::{MadeOf, ScramEntry};
+use crate::directory::{Account, Directory};
+use crate::types::{Moment, Now, ScramKeys, ScramUse, SessionId};
+use std::net::IpAddr;
+
+/// A proof to be checked.
+#[derive(Debug)]
+pub struct ProofAttempt {
+    /// Whose.
+    pub session: SessionId,
+    /// What the verdict answers.
+    pub ticket: Ticket,
+    /// From where.
+    pub source: IpAddr,
+    /// What the client claims, and what it proves it with.
+    pub proof: Box<ScramProof>,
+}
+
+impl Verifier {
+    /// Takes a proof through the throttle, as [`Verifier::submit_through`] does a password. An application
+    /// password that is proven passes whatever the throttle says; a proof tells nothing of the password it was
+    /// made with, so every wrong one counts as a guess of its own.
+    pub fn submit_proof_through(
+        &mut self,
+        now: Now,
+        throttle: &mut Throttle,
+        directory: Option<&Directory>,
+        attempt: &ProofAttempt,
+    ) -> Option<Because> {
+        let ProofAttempt { session, ticket, source, proof } = attempt;
+        let who = Who { session: *session, ticket: *ticket, asked: now.moment };
+        let name = canonical(&proof.login);
+        let (verdict, signature) = self.judge(directory, proof);
+        if let LoginVerdict::Accepted(_, ProvenBy::AppPassword(_)) = verdict {
+            throttle.login_proven(now, *source, &name);
+            self.decide_signed(now.moment, who, verdict, Some(signature));
+            return None;
+        }
+        let wanted = Try { session: *session, source: *source, login: &name, password: None };
+        match throttle.at_login(now, wanted) {
+            LoginGate::Pass { class: _, delay_ms, reservation, would_refuse } => {
+                self.held.insert(*session, Held { reservation, delay_ms });
+                self.decide_signed(now.moment, who, verdict, Some(signature));
+                would_refuse
+            }
+            LoginGate::TooMany(because) => {
+                let why = Unavailability::Throttled(because.rule.kind());
+                self.decide_signed(now.moment, who, LoginVerdict::Unavailable(why), Some(signature));
+                None
+            }
+        }
+    }
+
+    /// Takes a proof without a throttle.
+    pub fn submit_proof(&mut self, now: Moment, directory: Option<&Directory>, attempt: &ProofAttempt) {
+        let (verdict, signature) = self.judge(directory, &attempt.proof);
+        let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now };
+        self.decide_signed(now, who, verdict, Some(signature));
+    }
+
+    /// What a proof is worth. The same number of hashes for every name, every proof and every flaw.
+    fn judge(&self, directory: Option<&Directory>, proof: &ScramProof) -> (LoginVerdict, ServerSignature) {
+        let found = look_up(directory, &proof.login);
+        let account = directory.and_then(|directory| account(directory, &proof.login));
+        let entries = directory.zip(account).map_or_else(Vec::new, |(directory, account)| {
+            self.entries_of(directory, account, &canonical(&proof.login))
+        });
+        let decoy = self.decoy_keys(&proof.login);
+        let keys = entries.iter().map(|entry| (proven_by(&entry.made_of), &entry.keys));
+        let (by, signature) = try_proof(keys, &decoy, &proof.auth_message, &proof.proof);
+        let is_other =
+            proof.authorize_as.as_ref().is_some_and(|other| !is_same_identity(&proof.login, other));
+        let flaw = proof.flaw.or(is_other.then_some(Refusal::OtherIdentity));
+        let has_main = entries.iter().any(|entry| proven_by(&entry.made_of) == ProvenBy::MainPassword);
+        let verdict = match (found, flaw) {
+            (LoginLookup::Unavailable, _) => LoginVerdict::Unavailable(Unavailability::Directory),
+            (_, Some(flaw)) => LoginVerdict::Refused(flaw),
+            (found, None) => verdict(found, account, by, has_main),
+        };
+        (verdict, signature)
+    }
+
+    /// The keys that open this account under this name.
+    fn entries_of<'d>(
+        &self,
+        directory: &'d Directory,
+        account: &'d Account,
+        name: &[u8],
+    ) -> Vec<&'d ScramEntry> {
+        let Some(record) = directory.scram(account.id) else { return Vec::new() };
+        let is_main_allowed =
+            self.scram == ScramUse::All && account.app_passwords.main == MainPassword::Allowed;
+        let usable = |entry: &&ScramEntry| match entry.made_of {
+            MadeOf::MainPassword(_) => is_main_allowed,
+            MadeOf::AppPassword(_) => true,
+        };
+        let named =
+            |entry: &&ScramEntry| entry.login.as_str().as_bytes() == name && entry.made_of.is_of(account);
+        record.entries.iter().filter(named).filter(usable).collect()
+    }
+
+    /// Keys that nobody knows a password for, for a name.
+    fn decoy_keys(&self, login: &[u8]) -> ScramKeys {
+        let name = canonical(login);
+        let of = |purpose: &[u8]| hash(&self.derive(purpose, &name));
+        ScramKeys { stored: of(b"decoy stored key\0"), server: of(b"decoy server key\0") }
+    }
+}
+
+/// Every outcome of the lookup, and what a proof says for it.
+fn verdict(
+    found: LoginLookup,
+    account: Option<&Account>,
+    by: Option<ProvenBy>,
+    has_main: bool,
+) -> LoginVerdict {
+    let app = |refusal| match (account, by) {
+        (Some(account), Some(ProvenBy::AppPassword(id))) => opened_by_app_password(account, id),
+        (_, Some(ProvenBy::MainPassword) | None) | (None, Some(ProvenBy::AppPassword(_))) => {
+            LoginVerdict::Refused(refusal)
+        }
+    };
+    let wrong = |refusal| LoginVerdict::Refused(if has_main { refusal } else { Refusal::NoScramKeys });
+    match found {
+        LoginLookup::Account(id, _) => match by {
+            Some(by) => LoginVerdict::Accepted(id, by),
+            None => wrong(Refusal::WrongPassword),
+        },
+        LoginLookup::DisabledAccount(id, _) => match by {
+            Some(_) => LoginVerdict::Disabled(id),
+            None => wrong(Refusal::WrongPasswordOfDisabledAccount),
+        },
+        LoginLookup::MainPasswordForbidden(_) => app(Refusal::MainPasswordForbidden),
+        LoginLookup::AccountWithoutPassword(_) => app(Refusal::NoPassword),
+        LoginLookup::Alias => LoginVerdict::Refused(Refusal::Alias),
+        LoginLookup::CatchAll => LoginVerdict::Refused(Refusal::CatchAll),
+        LoginLookup::NoSuchAddress => LoginVerdict::Refused(Refusal::NoSuchAddress),
+        LoginLookup::NoSuchDomain => LoginVerdict::Refused(Refusal::NoSuchDomain),
+        LoginLookup::Malformed => LoginVerdict::Refused(Refusal::Malformed),
+        LoginLookup::Unavailable => LoginVerdict::Unavailable(Unavailability::Directory),
+    }
+}
+
+fn proven_by(made_of: &MadeOf) -> ProvenBy {
+    match made_of {
+        MadeOf::MainPassword(_) => ProvenBy::MainPassword,
+        MadeOf::AppPassword(id) => ProvenBy::AppPassword(*id),
+    }
+}
