@@ -3,12 +3,13 @@
 
 use super::clients::{Client, initial_response};
 use super::rules::WORKER_MS;
-use super::world::{KEY, TAG, Weather, right_password};
+use super::world::{BINDING, KEY, ROUNDS, TAG, Weather, right_password};
 use base64ct::{Base64, Encoding};
 use gatepost::auth::sasl::Mechanism;
+use gatepost::auth::scram::salts::Salts;
 use gatepost::auth::throttle::{Limits, LoginGate, LoginOutcome, Rules, Throttle, Try};
 use gatepost::auth::verdict::{LoginVerdict, ProvenBy};
-use gatepost::auth::verifier::{Attempt, HashJob, Verifier};
+use gatepost::auth::verifier::{Attempt, HashJob, ProofAttempt, Verifier};
 use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use gatepost::directory::Directory;
 use gatepost::limits;
@@ -16,7 +17,9 @@ use gatepost::smtp::session::{Session, Settings};
 use gatepost::telemetry::Recorder;
 use gatepost::telemetry::note::{Note, Noted};
 use gatepost::telemetry::recorder::Counter;
-use gatepost::types::{Chance, Domain, Moment, Now, Secret, SessionId, UnixTime};
+use gatepost::types::{
+    Chance, ChannelBindings, Domain, Moment, Now, ScramSalt, ScramUse, Secret, SessionId, UnixTime,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -80,6 +83,8 @@ pub struct Observed {
 struct Desk {
     directory: Option<Directory>,
     weather: Weather,
+    source: IpAddr,
+    salt: Option<ScramSalt>,
     session: Session,
     verifier: Verifier,
     throttle: Throttle,
@@ -99,25 +104,32 @@ pub fn play(
     weather: Weather,
 ) -> Observed {
     let mut desk = Desk::new(directory, weather);
-    desk.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher: "TLS13_AES_128_GCM_SHA256".into() }));
-    desk.event(Event::Opened);
-    desk.say("EHLO client.example");
-    desk.said.clear();
+    desk.greet();
     let name = mechanism.name();
     let asked = desk.now.moment;
     if initial {
         desk.say(&format!("AUTH {name} {}", initial_response(&client.first())));
     } else {
         desk.say(&format!("AUTH {name}"));
-        desk.answer(|_| client.first());
+        desk.answer(|challenge| (format!("334 {}", client.written(challenge)), client.first()));
     }
     while desk.is_challenged() {
-        desk.answer(|challenge| client.answer(challenge));
+        desk.answer(|challenge| (format!("334 {}", client.written(challenge)), client.answer(challenge)));
     }
     let waited_ms = desk.now.moment.since_ms(asked);
     desk.say("NOOP");
     desk.say("QUIT");
     desk.observed(waited_ms)
+}
+
+/// What SCRAM says of a name before any proof, asked from this address.
+pub fn salt_of(login: &str, directory: Directory, source: IpAddr) -> ScramSalt {
+    let mut desk = Desk::new(Some(directory), Weather::Clear);
+    desk.source = source;
+    desk.greet();
+    let first = Base64::encode_string(format!("n,,n={login},r=x").as_bytes());
+    desk.say(&format!("AUTH SCRAM-SHA-256 {first}"));
+    desk.salt.expect("a salt was asked for")
 }
 
 impl Desk {
@@ -127,6 +139,7 @@ impl Desk {
             hostname: Domain::parse("mail.example.org").unwrap(),
             message_octets_max: 1_000_000,
             tls_available: true,
+            scram: ScramUse::All,
             idle_ms: limits::IDLE_MS,
         };
         let chance = Chance::from_seed([1; 32]);
@@ -134,8 +147,11 @@ impl Desk {
         let mut desk = Self {
             directory,
             weather,
+            source: SOURCE,
+            salt: None,
             session: Session::new(facts, Arc::new(settings), chance.clone()),
-            verifier: Verifier::new(KEY, chance),
+            verifier: Verifier::new(KEY, chance)
+                .with_scram(ScramUse::All, Salts::with_iterations(&KEY, ROUNDS)),
             throttle: Throttle::new(Rules { limits, ..Rules::default() }, [5; 32]),
             recorder: Recorder::new(),
             now: Now { moment: Moment(1_000), unix: UnixTime(1_700_000_000) },
@@ -189,6 +205,16 @@ impl Desk {
         self.verifier.submit(self.now.moment, Some(&directory), attempt);
     }
 
+    /// Encrypted and greeted; what was said until here is forgotten.
+    fn greet(&mut self) {
+        let bindings = ChannelBindings { exporter: Some(BINDING), end_point: None };
+        let cipher = "TLS13_AES_128_GCM_SHA256".into();
+        self.event(Event::TlsUp(TlsFacts { version: "TLSv1.3", cipher, bindings }));
+        self.event(Event::Opened);
+        self.say("EHLO client.example");
+        self.said.clear();
+    }
+
     fn say(&mut self, line: &str) {
         self.event(Event::Bytes(format!("{line}\r\n").as_bytes()));
     }
@@ -197,9 +223,12 @@ impl Desk {
         self.said.last().is_some_and(|reply| reply.starts_with("334"))
     }
 
-    fn answer(&mut self, answer: impl FnOnce(&[u8]) -> Vec<u8>) {
-        let challenge = self.said.last().and_then(|reply| reply.strip_prefix("334 ")).expect("a challenge");
-        let response = answer(&Base64::decode_vec(challenge).expect("base64"));
+    /// `answer` gives the challenge as it is written down, and what the client says to it.
+    fn answer(&mut self, answer: impl FnOnce(&[u8]) -> (String, Vec<u8>)) {
+        let last = self.said.last_mut().expect("a challenge");
+        let challenge = last.strip_prefix("334 ").expect("a challenge");
+        let (written, response) = answer(&Base64::decode_vec(challenge).expect("base64"));
+        *last = written;
         self.say(&Base64::encode_string(&response));
     }
 
@@ -233,12 +262,27 @@ impl Desk {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) {
-        let Question::Login { login, password, authorize_as } = question else {
-            panic!("a login asks nothing but: {question:?}")
+        let Self { verifier, throttle, directory, now, source, .. } = self;
+        let (session, source, directory) = (SESSION, *source, directory.as_ref());
+        let would_refuse = match question {
+            Question::Login { login, password, authorize_as } => {
+                let attempt = Attempt { session, ticket, source, login, password, authorize_as };
+                verifier.submit_through(*now, throttle, directory, attempt)
+            }
+            Question::Salt(login) => {
+                let salt = verifier.salts().of(&login);
+                self.salt = Some(salt);
+                return self.event(Event::Answered(ticket, Answer::Salt(salt)));
+            }
+            Question::Proof(proof) => {
+                let attempt = ProofAttempt { session, ticket, source, proof };
+                verifier.submit_proof_through(*now, throttle, directory, &attempt)
+            }
+            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
+                panic!("no login asks {question:?}")
+            }
         };
-        let attempt = Attempt { session: SESSION, ticket, source: SOURCE, login, password, authorize_as };
-        let Self { verifier, throttle, directory, now, .. } = self;
-        assert_eq!(verifier.submit_through(*now, throttle, directory.as_ref(), attempt), None, "no dry run");
+        assert_eq!(would_refuse, None, "no dry run");
         self.work();
         self.decide(ticket);
     }
@@ -263,7 +307,11 @@ impl Desk {
             self.verifier.settle(self.now, &mut self.throttle);
             if let Some(one) = decided.iter().find(|one| one.session == SESSION) {
                 assert_eq!(one.ticket, ticket);
-                return self.event(Event::Answered(ticket, Answer::Login(one.verdict)));
+                let answer = match one.signature {
+                    None => Answer::Login(one.verdict),
+                    Some(signature) => Answer::Proof(one.verdict, signature),
+                };
+                return self.event(Event::Answered(ticket, answer));
             }
             self.now.moment = self.verifier.next_deadline().expect("a verdict").max(self.now.moment);
         }

@@ -19,10 +19,12 @@ mod observer;
 mod rules;
 mod world;
 
+use clients::{Client, Twist};
 use desk::{Cost, Observed};
 use gatepost::auth::sasl::Mechanism;
 use rules::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use world::{ActFor, Password, Row, Try, Weather};
 
@@ -44,8 +46,7 @@ impl Cell {
     /// What must be observed.
     fn expected(&self) -> Observed {
         let outcome = self.outcome();
-        let mut transcript: Vec<String> =
-            rules::challenges(self.mechanism, self.initial).iter().map(ToString::to_string).collect();
+        let mut transcript = rules::challenges(self.mechanism, self.initial, outcome);
         transcript.push(rules::reply(outcome).to_owned());
         transcript.push("250 2.0.0 OK".to_owned());
         transcript.push("221 2.0.0 Bye".to_owned());
@@ -65,7 +66,10 @@ impl Cell {
 
     fn observed(&self) -> Observed {
         let claim = self.row.claim(self.wanted);
-        let client = clients::client(self.mechanism, &claim);
+        self.observed_with(clients::client(self.mechanism, &claim))
+    }
+
+    fn observed_with(&self, client: Box<dyn Client>) -> Observed {
         desk::play(self.mechanism, client, self.initial, self.row.directory(), self.weather)
     }
 }
@@ -154,15 +158,71 @@ fn what_is_turned_away_unchecked_is_the_same_for_every_name() {
             seen.entry(key).or_default().insert(told_of(observed));
         }
     }
-    assert_eq!(seen.len(), 2 * Mechanism::ALL.len() * (Weather::ALL.len() - 1));
+    // With and without an initial response; nothing but the throttle turns a proof away.
+    assert_eq!(seen.len(), 2 * (2 * (Weather::ALL.len() - 1) + 2));
     for (key, told) in &seen {
         assert_eq!(told.len(), 1, "{key:?}: {told:#?}");
     }
 }
 
+fn row_of(login: &str) -> Row {
+    world::rows().into_iter().find(|row| row.login == login.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_spoilt_binding_or_nonce_is_refused_like_a_wrong_password_whatever_was_proved() {
+    for (mechanism, plus) in [(Mechanism::ScramSha256, false), (Mechanism::ScramSha256Plus, true)] {
+        for (login, password) in [
+            ("me@example.org", Password::Right),
+            ("both@example.org", Password::App),
+            ("off@example.org", Password::Right),
+            ("sales@example.org", Password::Right),
+            ("nobody@example.org", Password::Wrong),
+        ] {
+            let wanted = Try { password, act_for: ActFor::Nobody };
+            let cell = |row, wanted| Cell { mechanism, initial: true, row, wanted, weather: Weather::Clear };
+            let cell_of = |wanted| cell(row_of(login), wanted);
+            let refused = cell_of(Try { password: Password::Wrong, ..wanted }).observed();
+            for twist in Twist::SPOILING {
+                let claim = row_of(login).claim(wanted);
+                let spoilt = cell_of(wanted).observed_with(clients::spoilt(plus, &claim, twist));
+                assert_eq!(told_of(&spoilt), told_of(&refused), "{mechanism:?} {login} {twist:?}");
+                let reason = if twist == Twist::Nonce { "altered-nonce" } else { "channel-binding" };
+                assert!(spoilt.log[0].contains(&format!("reason={reason} ")), "{:?}", spoilt.log);
+            }
+        }
+    }
+}
+
+/// Another password, keys that are made or not, an account that is gone, somebody else who asks: nothing of
+/// that is in a salt.
+#[test]
+fn the_salt_of_a_name_never_changes_and_has_the_same_form_for_every_name() {
+    let sources: [IpAddr; 3] = ["203.0.113.9", "198.51.100.1", "2001:db8::1"].map(|one| one.parse().unwrap());
+    let mut salts = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for row in world::rows() {
+        let Ok(login) = std::str::from_utf8(&row.login) else { continue };
+        if login.is_empty() || login.contains('\0') {
+            continue;
+        }
+        let seen: BTreeSet<_> = sources
+            .into_iter()
+            .flat_map(|source| [(source, world::directory()), (source, world::nobody())])
+            .map(|(source, directory)| desk::salt_of(login, directory, source))
+            .map(|salt| (salt.salt, salt.iterations))
+            .collect();
+        assert_eq!(seen.len(), 1, "{login}");
+        salts.extend(seen);
+        names.insert(login.to_lowercase());
+    }
+    assert_eq!(salts.len(), names.len(), "each name has its own");
+    assert!(salts.iter().all(|(_, rounds)| *rounds == world::ROUNDS));
+}
+
 #[test]
 fn whatever_differs_in_one_cell_is_found() {
-    let alias = world::rows().into_iter().find(|row| row.login == b"sales@example.org").unwrap();
+    let alias = row_of("sales@example.org");
     let cell = Cell {
         mechanism: Mechanism::Plain,
         initial: true,

@@ -4,8 +4,9 @@
 
 use super::world::{KEY, Row, rows};
 use gatepost::auth::lookup::LoginLookup;
+use gatepost::auth::scram::ScramProof;
 use gatepost::auth::throttle::{Limits, Rules, Throttle};
-use gatepost::auth::verifier::{Attempt, JobId, Verifier};
+use gatepost::auth::verifier::{Attempt, JobId, ProofAttempt, Verifier};
 use gatepost::contract::Ticket;
 use gatepost::directory::Directory;
 use gatepost::types::{Chance, Moment, Now, Secret, SessionId, UnixTime};
@@ -58,10 +59,24 @@ impl<'a> Run<'a> {
 
     fn tries(&mut self, login: &[u8]) {
         self.sessions += 1;
+        let (session, ticket, source) = (SessionId(self.sessions), Ticket(self.sessions), self.source());
+        if self.is_chance(30) {
+            let proof = Box::new(ScramProof {
+                login: login.to_vec(),
+                authorize_as: None,
+                auth_message: b"what both sides sign".to_vec(),
+                proof: self.story.octets(),
+                flaw: None,
+            });
+            let attempt = ProofAttempt { session, ticket, source, proof };
+            let directory = self.directory;
+            self.verifier.submit_proof_through(self.now, &mut self.throttle, Some(directory), &attempt);
+            return;
+        }
         let attempt = Attempt {
-            session: SessionId(self.sessions),
-            ticket: Ticket(self.sessions),
-            source: self.source(),
+            session,
+            ticket,
+            source,
             login: login.to_vec(),
             password: Secret::new(format!("guess {}", self.story.below(40)).into_bytes()),
             authorize_as: None,

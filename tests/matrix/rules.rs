@@ -1,6 +1,7 @@
 //! What must come of each cell, as the design says it (section 4), in words of its own: nothing here asks the
 //! code that is tested.
 
+use super::clients::{SIGNATURE, salt_for_everybody};
 use super::world::{ActFor, FOREIGN_HASH, Password, Row, Try, Weather};
 use gatepost::auth::lookup::LoginLookup;
 use gatepost::auth::sasl::Mechanism;
@@ -28,6 +29,11 @@ pub fn outcome(mechanism: Mechanism, row: &Row, wanted: Try, weather: Weather) -
     let has_nul = password == Password::WithNul || row.login.contains(&0);
     match mechanism {
         Mechanism::Plain if has_nul => return Outcome::NotUnderstood,
+        // Names in SCRAM are text, and there is one; passwords never leave the client.
+        Mechanism::ScramSha256 | Mechanism::ScramSha256Plus if !is_name_of_scram(&row.login) => {
+            return Outcome::NotUnderstood;
+        }
+        Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => return proven(row, wanted, weather),
         Mechanism::Plain | Mechanism::Login => {}
     }
     // A verified application password waits for nothing, and opens its own account for nobody else.
@@ -47,6 +53,40 @@ pub fn outcome(mechanism: Mechanism, row: &Row, wanted: Try, weather: Weather) -
         Weather::NoWorker => Decided(LoginVerdict::Unavailable(Unavailability::Worker), 0),
         Weather::Clear | Weather::Throttled => Decided(checked(row, password, act_for), 1),
     }
+}
+
+/// `saslname` of RFC 5802, before it is escaped.
+fn is_name_of_scram(login: &[u8]) -> bool {
+    !login.is_empty() && !login.contains(&0) && std::str::from_utf8(login).is_ok()
+}
+
+/// What a proof comes to: never an argon2id run, and so neither queue nor worker has a say.
+fn proven(row: &Row, wanted: Try, weather: Weather) -> Outcome {
+    let Try { password, act_for } = wanted;
+    let proves_app_password = row.keys.of_app_password && password == Password::App;
+    let verdict = if proves_app_password && act_for != ActFor::SomebodyElse {
+        by_app_password(row)
+    } else if weather == Weather::Throttled {
+        LoginVerdict::Unavailable(Unavailability::Throttled(ThrottleRule::Host))
+    } else if row.lookup == LoginLookup::Unavailable {
+        LoginVerdict::Unavailable(Unavailability::Directory)
+    } else {
+        let by_password = checked(row, password, act_for);
+        let asks_for_keys = match by_password {
+            LoginVerdict::Refused(Refusal::OtherIdentity) => false,
+            LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => true,
+            LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
+                matches!(row.lookup, LoginLookup::Account(..) | LoginLookup::DisabledAccount(..))
+            }
+        };
+        // Whoever has no keys of the main password cannot prove it, right or wrong.
+        if asks_for_keys && !row.keys.of_main_password {
+            LoginVerdict::Refused(Refusal::NoScramKeys)
+        } else {
+            by_password
+        }
+    };
+    Outcome::Decided(verdict, 0)
 }
 
 fn by_app_password(row: &Row) -> LoginVerdict {
@@ -108,12 +148,30 @@ pub fn reply(outcome: Outcome) -> &'static str {
 }
 
 /// What the server says before the client said everything.
-pub fn challenges(mechanism: Mechanism, initial: bool) -> &'static [&'static str] {
-    match (mechanism, initial) {
-        (Mechanism::Plain, true) => &[],
-        (Mechanism::Plain, false) => &["334 "],
-        (Mechanism::Login, true) => &["334 UGFzc3dvcmQ6"],
-        (Mechanism::Login, false) => &["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"],
+pub fn challenges(mechanism: Mechanism, initial: bool, outcome: Outcome) -> Vec<String> {
+    let challenge = |text: &str| format!("334 {text}");
+    match mechanism {
+        Mechanism::Plain if initial => Vec::new(),
+        Mechanism::Plain => vec![challenge("")],
+        Mechanism::Login if initial => vec![challenge("UGFzc3dvcmQ6")],
+        Mechanism::Login => vec![challenge("VXNlcm5hbWU6"), challenge("UGFzc3dvcmQ6")],
+        Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
+            let mut all = if initial { Vec::new() } else { vec![challenge("")] };
+            all.extend(challenges_of_scram(outcome).iter().map(|text| challenge(text)));
+            all
+        }
+    }
+}
+
+/// A salt for every name, and the server's own proof for those alone who proved theirs.
+fn challenges_of_scram(outcome: Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::NotUnderstood => Vec::new(),
+        Outcome::Decided(LoginVerdict::Accepted(..), _) => vec![salt_for_everybody(), SIGNATURE.to_owned()],
+        Outcome::Decided(
+            LoginVerdict::Refused(_) | LoginVerdict::Disabled(_) | LoginVerdict::Unavailable(_),
+            _,
+        ) => vec![salt_for_everybody()],
     }
 }
 

@@ -5,13 +5,21 @@ use aws_lc_rs::hmac;
 use gatepost::auth::credential;
 use gatepost::auth::lookup::{LoginLookup, look_up};
 use gatepost::auth::password::PasswordHash;
-use gatepost::directory::credential::{AppPasswords, MainPassword};
+use gatepost::auth::scram::keys::derive_salted;
+use gatepost::auth::scram::salts::Salts;
+use gatepost::directory::credential::{AppPasswords, CredentialId, MainPassword};
+use gatepost::directory::scram::{MadeOf, ScramEntry, ScramRecord};
 use gatepost::directory::{Account, AccountState, Alias, Change, Directory, DomainEntry};
 use gatepost::limits;
-use gatepost::types::{AccountId, UnixTime};
+use gatepost::types::{AccountId, Address, UnixTime};
+use std::sync::LazyLock;
 
 /// The server's key.
 pub const KEY: [u8; 32] = [2; 32];
+/// What every connection can be bound to (`tls-exporter`).
+pub const BINDING: [u8; 32] = *b"what this one TLS connection has";
+/// Rounds of PBKDF2 in this world.
+pub const ROUNDS: u32 = 2;
 /// The application password of every account that has one.
 pub const APP_PASSWORD: &[u8] = b"7k2m-x9qd-aaaa-bbbb-cccc-dddd-eeee";
 /// What the played worker finds in every hash that [`right_password`] opens.
@@ -101,6 +109,15 @@ pub struct Row {
     pub has_app_password: bool,
     /// Whether the account's logins are stopped.
     pub is_stopped: bool,
+    /// The SCRAM keys that are worth something.
+    pub keys: Keys,
+}
+
+/// Which passwords have SCRAM keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keys {
+    pub of_main_password: bool,
+    pub of_app_password: bool,
 }
 
 /// One thing to try.
@@ -160,6 +177,12 @@ fn app_passwords(main: MainPassword, has_one: bool) -> AppPasswords {
 
 /// Every kind of account, alias and domain.
 pub fn directory() -> Directory {
+    // Making keys takes longer than copying them.
+    static MADE: LazyLock<Directory> = LazyLock::new(made);
+    MADE.clone()
+}
+
+fn made() -> Directory {
     use AccountState::{Active, Disabled, Suspended};
     use MainPassword::{Allowed, Forbidden};
     let domain = |name: &str, catch_all| {
@@ -193,9 +216,47 @@ pub fn directory() -> Directory {
         account(8, "offapps@example.org", None, Disabled, Forbidden, true),
         account(9, "new@example.org", None, Active, Allowed, false),
         account(10, "newapps@example.org", None, Active, Allowed, true),
+        account(11, "nokeys@example.org", hash, Active, Allowed, true),
+        account(12, "oldkeys@example.org", hash, Active, Allowed, false),
+        account(13, "offnokeys@example.org", hash, Disabled, Allowed, false),
         alias("sales@example.org"),
     ];
-    Directory::load(changes, 11)
+    Directory::load(changes.into_iter().chain(keys(&good)), 14)
+}
+
+/// The SCRAM keys of everybody who has some.
+fn keys(hash: &str) -> Vec<Change> {
+    let salts = Salts::with_iterations(&KEY, ROUNDS);
+    let entry = |login: &str, made_of, password: &[u8]| {
+        let keys = derive_salted(password, &salts.of(login.as_bytes()));
+        ScramEntry { login: login.parse::<Address>().unwrap().key(), made_of, keys }
+    };
+    let main = |login| entry(login, MadeOf::MainPassword(hash.to_owned()), &right_password());
+    let app = |login| entry(login, MadeOf::AppPassword(CredentialId(1)), APP_PASSWORD);
+    // Made of a password that was right once; so was the hash beside it.
+    let old = |login| entry(login, MadeOf::MainPassword("$argon2id$old".to_owned()), &right_password());
+    let of_account = |id, entries| Change::PutScram(AccountId(id), ScramRecord { entries });
+    vec![
+        of_account(1, vec![main("me@example.org")]),
+        of_account(2, vec![main("both@example.org"), app("both@example.org")]),
+        of_account(4, vec![main("off@example.org")]),
+        of_account(5, vec![app("away@example.org"), main("away@example.org")]),
+        // Made before the main password was forbidden.
+        of_account(6, vec![app("apps@example.org"), main("apps@example.org")]),
+        of_account(7, vec![main("noapps@example.org")]),
+        of_account(8, vec![app("offapps@example.org")]),
+        of_account(10, vec![app("newapps@example.org")]),
+        // Of an application password that was taken back, of an old password, and of another name.
+        of_account(
+            12,
+            vec![app("oldkeys@example.org"), old("oldkeys@example.org"), main("formerly@example.org")],
+        ),
+    ]
+}
+
+/// The directory without anybody in it.
+pub fn nobody() -> Directory {
+    Directory::load([], 1)
 }
 
 /// A name for every outcome of the lookup, and more than one where there is more than one way to it.
@@ -207,30 +268,45 @@ pub fn rows() -> Vec<Row> {
         lookup,
         has_app_password: false,
         is_stopped: false,
+        keys: Keys::default(),
     };
     let plain = |login: &str, lookup| row(login.as_bytes(), login, lookup);
     let with_app_password = |row: Row| Row { has_app_password: true, ..row };
     let stopped = |row: Row| Row { is_stopped: true, ..row };
+    let keyed = |row: Row| {
+        let keys = Keys { of_app_password: row.has_app_password, ..row.keys };
+        Row { keys, ..row }
+    };
+    let main_keyed = |row: Row| {
+        let row = keyed(row);
+        Row { keys: Keys { of_main_password: true, ..row.keys }, ..row }
+    };
     let account = |login, id| plain(login, LoginLookup::Account(AccountId(id), hash()));
     let long = [vec![b'x'; limits::LOGIN_OCTETS_MAX], b"@example.org".to_vec()].concat();
     vec![
-        account("me@example.org", 1),
-        account("ME@EXAMPLE.ORG", 1),
-        with_app_password(account("both@example.org", 2)),
+        main_keyed(account("me@example.org", 1)),
+        main_keyed(account("ME@EXAMPLE.ORG", 1)),
+        main_keyed(with_app_password(account("both@example.org", 2))),
+        with_app_password(account("nokeys@example.org", 11)),
+        account("oldkeys@example.org", 12),
+        stopped(plain("offnokeys@example.org", LoginLookup::DisabledAccount(AccountId(13), hash()))),
         plain("odd@example.org", LoginLookup::Account(AccountId(3), FOREIGN_HASH.to_owned())),
-        stopped(plain("off@example.org", LoginLookup::DisabledAccount(AccountId(4), hash()))),
-        stopped(with_app_password(plain(
+        main_keyed(stopped(plain("off@example.org", LoginLookup::DisabledAccount(AccountId(4), hash())))),
+        main_keyed(stopped(with_app_password(plain(
             "away@example.org",
             LoginLookup::DisabledAccount(AccountId(5), hash()),
-        ))),
-        with_app_password(plain("apps@example.org", LoginLookup::MainPasswordForbidden(AccountId(6)))),
+        )))),
+        keyed(with_app_password(plain("apps@example.org", LoginLookup::MainPasswordForbidden(AccountId(6))))),
         plain("noapps@example.org", LoginLookup::MainPasswordForbidden(AccountId(7))),
-        stopped(with_app_password(plain(
+        keyed(stopped(with_app_password(plain(
             "offapps@example.org",
             LoginLookup::MainPasswordForbidden(AccountId(8)),
-        ))),
+        )))),
         plain("new@example.org", LoginLookup::AccountWithoutPassword(AccountId(9))),
-        with_app_password(plain("newapps@example.org", LoginLookup::AccountWithoutPassword(AccountId(10)))),
+        keyed(with_app_password(plain(
+            "newapps@example.org",
+            LoginLookup::AccountWithoutPassword(AccountId(10)),
+        ))),
         plain("sales@example.org", LoginLookup::Alias),
         plain("postmaster@example.org", LoginLookup::Alias),
         plain("anybody@catch.example", LoginLookup::CatchAll),

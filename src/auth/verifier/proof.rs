@@ -26,6 +26,14 @@ pub struct ProofAttempt {
     pub proof: Box<ScramProof>,
 }
 
+/// What a proof is worth.
+struct Judged {
+    verdict: LoginVerdict,
+    signature: ServerSignature,
+    /// What it proves the knowledge of.
+    by: Option<ProvenBy>,
+}
+
 impl Verifier {
     /// Takes a proof through the throttle, as [`Verifier::submit_through`] does a password. An application
     /// password that is proven passes whatever the throttle says; a proof tells nothing of the password it was
@@ -40,9 +48,12 @@ impl Verifier {
         let ProofAttempt { session, ticket, source, proof } = attempt;
         let who = Who { session: *session, ticket: *ticket, asked: now.moment };
         let name = canonical(&proof.login);
-        let (verdict, signature) = self.judge(directory, proof);
-        if let LoginVerdict::Accepted(_, ProvenBy::AppPassword(_)) = verdict {
-            throttle.login_proven(now, *source, &name);
+        let Judged { verdict, signature, by } = self.judge(directory, proof);
+        // Of a stopped account too: whoever knows the password hears that, as with PLAIN.
+        if let Some(ProvenBy::AppPassword(_)) = by {
+            if let LoginVerdict::Accepted(..) = verdict {
+                throttle.login_proven(now, *source, &name);
+            }
             self.decide_signed(now.moment, who, verdict, Some(signature));
             return None;
         }
@@ -63,13 +74,13 @@ impl Verifier {
 
     /// Takes a proof without a throttle.
     pub fn submit_proof(&mut self, now: Moment, directory: Option<&Directory>, attempt: &ProofAttempt) {
-        let (verdict, signature) = self.judge(directory, &attempt.proof);
+        let Judged { verdict, signature, .. } = self.judge(directory, &attempt.proof);
         let who = Who { session: attempt.session, ticket: attempt.ticket, asked: now };
         self.decide_signed(now, who, verdict, Some(signature));
     }
 
     /// What a proof is worth. The same number of hashes for every name, every proof and every flaw.
-    fn judge(&self, directory: Option<&Directory>, proof: &ScramProof) -> (LoginVerdict, ServerSignature) {
+    fn judge(&self, directory: Option<&Directory>, proof: &ScramProof) -> Judged {
         let found = look_up(directory, &proof.login);
         let account = directory.and_then(|directory| account(directory, &proof.login));
         let entries = directory.zip(account).map_or_else(Vec::new, |(directory, account)| {
@@ -87,7 +98,7 @@ impl Verifier {
             (_, Some(flaw)) => LoginVerdict::Refused(flaw),
             (found, None) => verdict(found, account, by, has_main),
         };
-        (verdict, signature)
+        Judged { verdict, signature, by: if flaw.is_none() { by } else { None } }
     }
 
     /// The keys that open this account under this name.

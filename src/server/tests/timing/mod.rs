@@ -9,9 +9,9 @@
 //!
 //! Hashes are a hundred-and-fiftieth of what a server computes, for 5,000 samples of each class to be over soon.
 //! With them goes what hides the last microsecond of other work: a hash of full size never takes the same time
-//! twice. So hashes of full size are timed first, on the same machine, and to each time without the grid is
-//! added by how much one of those, drawn by chance, missed their median. What a pair shows without that is
-//! printed too. It has to be a release build, as what is shipped.
+//! twice. In its place up to [`JITTER_NANOS`] by chance are added to each time without the grid: a three-hundredth
+//! of a hash, and less than any network has. Behind it three microseconds still show. What a pair shows
+//! without that is printed too. It has to be a release build, as what is shipped.
 //!
 //! What is no address is compared on the grid alone: it is refused some microseconds sooner, which tells whoever
 //! sent it nothing but that.
@@ -42,8 +42,8 @@ const WITHOUT_GRID: Tuning =
 /// Refusals at the times of a server.
 const ON_THE_GRID: Tuning = Tuning { memory_kib: 64, passes: 1, ..Tuning::PRODUCTION };
 
-/// Hashes of full size that are timed.
-const FULL_HASHES: usize = 300;
+/// Nanoseconds of chance that are added, at the most.
+const JITTER_NANOS: u64 = 100_000;
 
 /// All of them that the directory is asked about.
 fn classes_of_addresses() -> Vec<Class> {
@@ -72,15 +72,13 @@ struct Question<'a> {
     what: String,
     classes: &'a [Class],
     samples: usize,
-    /// Nanoseconds that are added to times, one of them drawn for each.
-    noise: Vec<f64>,
+    /// Nanoseconds of chance that are added to each time, at the most.
+    jitter_nanos: u64,
 }
 
 impl Question<'_> {
-    fn noisy(&self, time: f64, chance: &mut Chance) -> f64 {
-        let count = u64::try_from(self.noise.len()).unwrap();
-        let drawn = usize::try_from(chance.below(count)).unwrap();
-        time + self.noise.get(drawn).copied().unwrap_or_default()
+    fn jittered(&self, time: f64, chance: &mut Chance) -> f64 {
+        time + f64::from(u32::try_from(chance.below(self.jitter_nanos)).unwrap())
     }
 }
 
@@ -91,20 +89,20 @@ fn told_apart(
     measure: &mut dyn FnMut(&[Class]) -> Vec<f64>,
 ) -> Vec<String> {
     assert!(is_release(), "it measures what is shipped: cargo test --release");
-    let Question { what, classes, samples, noise } = question;
+    let Question { what, classes, samples, jitter_nanos } = question;
     let plan = plan(classes, *samples, seed);
     let raw: Vec<(Class, f64)> = plan.iter().copied().zip(measure(&plan)).skip(WARM_UP).collect();
     let mut chance = Chance::from_seed([seed; 32]);
-    let noisy: Vec<_> =
-        raw.iter().map(|(class, time)| (*class, question.noisy(*time, &mut chance))).collect();
+    let jittered: Vec<_> =
+        raw.iter().map(|(class, time)| (*class, question.jittered(*time, &mut chance))).collect();
     println!("\n{what}: {samples} samples of each class, in microseconds");
     show(&heaps(classes, &raw));
     let (mut found, worst) = pairs_told_apart(&heaps(classes, &raw));
     println!("  worst pair: {worst}");
-    if !noise.is_empty() {
+    if *jitter_nanos > 0 {
         let worst;
-        (found, worst) = pairs_told_apart(&heaps(classes, &noisy));
-        println!("  worst pair behind a hash of full size: {worst}");
+        (found, worst) = pairs_told_apart(&heaps(classes, &jittered));
+        println!("  worst pair behind the jitter: {worst}");
     }
     found
 }
@@ -154,12 +152,11 @@ fn must_be_one(question: &Question<'_>, mut measure: impl FnMut(&[Class]) -> Vec
 #[ignore = "it measures for a minute, and wants to be alone"]
 fn no_time_tells_why_a_login_was_refused_even_without_the_grid() {
     let mut machine = Machine::new(WITHOUT_GRID, 1);
-    let noise = machine.misses_of_full_hashes(FULL_HASHES);
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         for load in [Load::Idle, Load::Others] {
             let what = format!("{} without grid, worker {load:?}", mechanism.name());
             let classes = &classes_of_addresses();
-            let question = Question { what, classes, samples: SAMPLES, noise: noise.clone() };
+            let question = Question { what, classes, samples: SAMPLES, jitter_nanos: JITTER_NANOS };
             must_be_one(&question, |plan| machine.one_by_one(mechanism, load, plan));
         }
     }
@@ -172,7 +169,7 @@ fn no_time_tells_why_a_login_was_refused_on_the_grid() {
         for load in [Load::Idle, Load::Others] {
             let what = format!("{} on the grid, worker {load:?}", mechanism.name());
             let mut machine = Machine::new(ON_THE_GRID, 1);
-            let question = Question { what, classes: &classes(), samples: SAMPLES, noise: Vec::new() };
+            let question = Question { what, classes: &classes(), samples: SAMPLES, jitter_nanos: 0 };
             must_be_one(&question, |plan| machine.many_at_once(mechanism, load, plan));
         }
     }
@@ -183,11 +180,10 @@ fn no_time_tells_why_a_login_was_refused_on_the_grid() {
 fn no_time_tells_why_a_login_was_refused_through_the_sockets_of_a_server() {
     let of = |subject| Class { subject, guess: Guess::Words };
     let classes = &[Subject::Account, Subject::Alias, Subject::CatchAll, Subject::NoSuchAddress].map(of);
-    let noise = Machine::new(WITHOUT_GRID, 1).misses_of_full_hashes(FULL_HASHES);
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         let what = format!("{} through sockets, without grid", mechanism.name());
         let mut loopback = Loopback::new(WITHOUT_GRID);
-        let question = Question { what, classes, samples: SAMPLES, noise: noise.clone() };
+        let question = Question { what, classes, samples: SAMPLES, jitter_nanos: JITTER_NANOS };
         must_be_one(&question, |plan| loopback.one_by_one(mechanism, plan));
     }
 }
@@ -199,11 +195,10 @@ fn a_decoy_that_is_skipped_is_found_by_the_same_measurement() {
     let of = |subject| Class { subject, guess: Guess::Words };
     let classes = &[Subject::Account, Subject::Disabled, Subject::Alias, Subject::NoSuchAddress].map(of);
     let mut machine = Machine::new(planted, 1);
-    let noise = machine.misses_of_full_hashes(FULL_HASHES);
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         for load in [Load::Idle, Load::Others] {
             let what = format!("{} with a planted fault, worker {load:?}", mechanism.name());
-            let question = Question { what, classes, samples: SAMPLES, noise: noise.clone() };
+            let question = Question { what, classes, samples: SAMPLES, jitter_nanos: JITTER_NANOS };
             let found = told_apart(&question, 1, &mut |plan| machine.one_by_one(mechanism, load, plan));
             for pair in
                 ["Account / Alias", "Account / NoSuchAddress", "Disabled / Alias", "Disabled / NoSuchAddress"]
@@ -222,6 +217,6 @@ fn a_decoy_that_is_skipped_is_found_by_the_same_measurement() {
 fn figures_of_the_work_before_the_hash() {
     let mut machine = Machine::new(WITHOUT_GRID, 1);
     let what = "before the hash".to_owned();
-    let question = Question { what, classes: &classes(), samples: SAMPLES, noise: Vec::new() };
+    let question = Question { what, classes: &classes(), samples: SAMPLES, jitter_nanos: 0 };
     told_apart(&question, 1, &mut |plan| machine.before_the_hash(plan));
 }
