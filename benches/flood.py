@@ -421,7 +421,9 @@ def tell(name, one):
         print(f"  strangers: {total('connections')} connections, replies to guesses "
               f"{ {code: codes[code] for code in ('535', '454', '421')} }, {total('held')} held "
               f"({tally['held', 'let in']} let in then), {total('closed at once')} turned away at once")
-        print(f"  the load took {sum(used for _, used in one['strangers']) * per:.0f} % of a processor", flush=True)
+        hashed = codes["535"] + sum(len(times) for times, _ in one["owner"])
+        print(f"  argon2 runs: {hashed} (refusals and the owner's); the load took {sum(used for _, used in one['strangers']) * per:.0f} % of a processor")
+    sys.stdout.flush()
 
 
 def main():
@@ -456,6 +458,8 @@ def main():
             server.stop()
     every = lambda kind: [one for done in kinds[kind] for times, _ in done["deliveries"] for one in times]
     quiet, flood = at(every("quiet"), 0.99), at(every("flood"), 0.99)
+    grown = lambda kind: sum(done["most"] - done["before"]["mib"] for done in kinds[kind]) / rounds
+    print(f"memory, without the hash worker: +{grown('quiet'):.1f} MiB in a quiet phase, +{grown('flood'):.1f} MiB in a flood")
     print(f"delivery p99: quiet {quiet:.1f} ms, flood {flood:.1f} ms, {flood / quiet:.2f} times")
 
 

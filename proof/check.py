@@ -24,8 +24,8 @@ import walk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-# An entry point with less code than this was optimised away.
-ENTRY_OCTETS_MIN = 16
+# An entry point with less code than this does nothing but return: it was optimised away.
+ENTRY_OCTETS_MIN = 4
 SHOWN_MAX = 40
 
 
@@ -45,7 +45,15 @@ def build(root, target):
         raise Trouble(f"rustc wrote no {built}; remove {target} and try again")
     program = os.path.join(target, "release", "proof")
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
-    return built, [name.replace("crate::", "proof::", 1) for name in said]
+    return built, [plain(name.replace("crate::", "proof::", 1)) for name in said]
+
+
+def plain(name):
+    """A name without type parameters; a method is called `<crate::Type<u64>>::method` by some."""
+    method = re.match(r"^<(.*)>::(\w+)$", name)
+    if method and " as " not in name:
+        name = "::".join(method.groups())
+    return re.sub(r"(::)?<.*>", "", name)
 
 
 def versions(path):
@@ -77,11 +85,13 @@ def walks(root, target):
     starts = {}
     for index, section in enumerate(sections):
         for function in section.functions:
-            # A method is called `<crate::Type>::method`.
-            starts[re.sub(r"^<([^<> ]*)>", r"\1", function)] = index
+            starts[plain(function)] = index
     left_out = complete.left_out(os.path.join(root, "src"), [name.removeprefix("proof::") for name in said])
     if left_out:
         raise Trouble(f"proof/src/entries.rs does not have {', '.join(left_out)}")
+    failing = complete.failing_by_itself(os.path.join(root, "src"))
+    if failing:
+        raise Trouble(f"what a `Display` of {', '.join(failing)} does with `fmt::Error` may make `format!` panic")
     missing = [name for name in said if name not in starts]
     if missing or not said:
         raise Trouble(f"entry points that are not in the object file: {', '.join(missing) or 'all'}")

@@ -98,10 +98,18 @@ PLANTS = [
         "auth::verifier::Verifier::next_job",
     ),
     _plant(
+        "String::insert, next to a format! that is allowed",
+        "auth/scram/salts.rs",
+        'self.of(format!("{address}").as_bytes())',
+        'let mut text = format!("{address}");\n        text.insert(7, \'x\');\n        self.of(text.as_bytes())',
+        "auth::scram::salts::Salts::of_address",
+        "src/auth/scram/salts.rs:",
+    ),
+    _plant(
         "unreachable",
         "auth/verifier.rs",
-        "else { return };\n        if let Some(who) = answered.who",
-        "else { unreachable!() };\n        if let Some(who) = answered.who",
+        "self.in_flight.take_if(|flying| flying.id == job) else { return };",
+        "self.in_flight.take_if(|flying| flying.id == job) else { unreachable!() };",
         "auth::verifier::Verifier::hashed",
     ),
 ]

@@ -91,10 +91,17 @@ class WalkTest(unittest.TestCase):
         self.assertNotEqual(self.object.places(self.object.function("entry", own, panic)), [])
 
     def test_a_rule_for_one_entry_point_is_none_for_another(self):
-        place = self.object.place("/rustc/0123abcd/library/alloc/src/string.rs")
-        start = self.object.function("entry", place, self.object.function("core::result::unwrap_failed"))
-        self.assertEqual(self.object.findings(start, "proof::smtp::session::Session::step"), [])
+        place = self.object.place("/rustc/0123abcd/library/core/src/slice/sort/stable/quicksort.rs")
+        start = self.object.function("entry", place, self.object.function(PANIC))
+        self.assertEqual(self.object.findings(start, "proof::auth::throttle::Throttle::save"), [])
         self.assertNotEqual(self.object.findings(start, "proof::auth::lookup::look_up"), [])
+
+    def test_a_rule_for_one_function_is_none_for_another(self):
+        place = self.object.place("/rustc/0123abcd/library/core/src/char/methods.rs")
+        panic = self.object.function(PANIC)
+        parser = self.object.function("core::net::parser::Parser::read_number", place, panic)
+        self.assertEqual(self.object.places(self.object.function("entry", parser)), [])
+        self.assertNotEqual(self.object.places(self.object.function("entry", place, panic)), [])
 
     def test_want_of_memory_is_no_panic(self):
         memory = self.object.function("alloc::raw_vec::handle_error", self.object.function(PANIC))

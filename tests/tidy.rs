@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
-    ("control", &["auth", "directory"]),
+    ("control", &["auth", "directory", "telemetry"]),
     ("frame", &[]),
     ("mail", &["contract"]),
     ("directory", &[]),

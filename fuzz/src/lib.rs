@@ -1,10 +1,12 @@
 //! What every fuzz target calls; the bodies are in `gatepost::fuzz`, where a test without a fuzzer reads the
 //! corpus again.
 
+mod clients;
 pub mod logins;
 pub mod naive;
 pub mod story;
 pub mod throttle;
+mod verdicts;
 
 /// Runs the body of that name.
 ///

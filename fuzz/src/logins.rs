@@ -6,33 +6,26 @@
 //! budget is left reserved. What the throttle decides is compared with [`Naive`] as long as it can be known
 //! whose hash the worker holds.
 
-use crate::naive::{Expected, Naive};
+#[path = "asked.rs"]
+mod asked;
+
+use crate::clients::{Step, address, dialogue, fill_in, matches};
+use crate::naive::Naive;
+use crate::verdicts::{Kind, Pending, State};
 use arbitrary::{Arbitrary, Unstructured};
-use base64ct::{Base64, Encoding};
-use gatepost::auth::sasl::Mechanism;
-use gatepost::auth::scram::ScramProof;
-use gatepost::auth::throttle::{Limits, LoginOutcome, Mode, Rules, Subject, Throttle};
-use gatepost::auth::verdict::{LoginVerdict, Unavailability};
-use gatepost::auth::verifier::{Attempt, HashJob, ProofAttempt, Verifier, canonical};
-use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, Timer};
+use gatepost::auth::throttle::{ConnectVerdict, Limits, LoginOutcome, Mode, Rules, Subject, Throttle};
+use gatepost::auth::verdict::LoginVerdict;
+use gatepost::auth::verifier::{HashJob, Verifier, canonical};
+use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Timer};
 use gatepost::directory::Directory;
-use gatepost::fuzz::login::{APP_LOGIN, APP_PASSWORD, KEY, NAMES, RIGHT, directory, settings, tls};
-use gatepost::limits::{HASH_MS_MAX, HASH_QUEUE_PER_PREFIX_MAX, REFUSAL_MS_MIN, REFUSAL_TICK_MS};
+use gatepost::fuzz::login::{KEY, NAMES, directory, settings, tls};
+use gatepost::limits::{HASH_MS_MAX, REFUSAL_TICK_MS};
 use gatepost::smtp::session::{Session, Settings};
-use gatepost::types::{AccountId, Chance, Moment, Now, Prefix, Secret, SessionId, UnixTime};
+use gatepost::types::{Chance, Moment, Now, SessionId, UnixTime};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Two neighbours, two strangers, two neighbours in IPv6.
-const SOURCES: [[u16; 8]; 6] = [
-    [0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201],
-    [0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0202],
-    [0, 0, 0, 0, 0, 0xffff, 0xc633, 0x6407],
-    [0, 0, 0, 0, 0, 0xffff, 0xcb00, 0x7109],
-    [0x2001, 0xdb8, 0, 1, 0, 0, 0, 1],
-    [0x2001, 0xdb8, 0, 2, 0, 0, 0, 1],
-];
 /// Sessions at once.
 const SESSIONS_MAX: usize = 8;
 /// Steps of one story.
@@ -57,91 +50,6 @@ impl<'a> Arbitrary<'a> for Story {
     }
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
-enum Step {
-    Connect {
-        source: u8,
-        implicit_tls: bool,
-    },
-    /// A login as a program makes it, up to so many lines.
-    Login {
-        session: u8,
-        mechanism: u8,
-        initial: bool,
-        name: u8,
-        password: Password,
-        as_other: bool,
-        lines: u8,
-    },
-    /// Somebody comes, tries these one after the other, hears each verdict, and leaves.
-    Visit {
-        source: u8,
-        mechanism: u8,
-        name: u8,
-        passwords: [Password; 3],
-    },
-    Line(u8, Line),
-    Leave(u8),
-    Milliseconds(u16),
-    Seconds(u8),
-    Minutes(u8),
-    WorkerComes,
-    WorkerDies,
-    /// It takes a job and does not answer.
-    WorkerHangs,
-    Forgive(u8),
-}
-
-#[derive(Debug, Clone, Copy, Arbitrary)]
-enum Password {
-    Right,
-    Application,
-    Wrong(u8),
-    Empty,
-    NotUtf8,
-    TooLong,
-}
-
-impl Password {
-    fn octets(self) -> Vec<u8> {
-        match self {
-            Self::Right => RIGHT.to_vec(),
-            Self::Application => APP_PASSWORD.to_vec(),
-            Self::Wrong(which) => format!("wrong {}", which % 6).into_bytes(),
-            Self::Empty => Vec::new(),
-            Self::NotUtf8 => vec![0xff, 0xc0],
-            Self::TooLong => vec![b'x'; 1_500],
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Arbitrary)]
-enum Line {
-    Ehlo,
-    StartTls,
-    Noop,
-    Cancel,
-    NotBase64,
-    Quit,
-    Http,
-    Pipelined,
-}
-
-impl Line {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Ehlo => "EHLO User",
-            Self::StartTls => "STARTTLS",
-            Self::Noop => "NOOP",
-            Self::Cancel => "*",
-            Self::NotBase64 => "&&&",
-            Self::Quit => "QUIT",
-            Self::Http => "POST / HTTP/1.1",
-            Self::Pipelined => "NOOP\r\nNOOP",
-        }
-    }
-}
-
 /// What a story came to, so that a test sees whether it got anywhere.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -153,71 +61,12 @@ pub struct Tally {
     pub turned_away: u32,
     /// 454 of the worker or its queue.
     pub unavailable: u32,
+    /// Proofs, of which none is right.
+    pub proofs: u32,
     /// Sessions that left before their verdict.
     pub gave_up: u32,
     /// Stories that were compared with the model to their end.
     pub compared: u32,
-}
-
-/// A login that has no verdict yet.
-#[derive(Debug)]
-struct Pending {
-    session: SessionId,
-    ticket: Ticket,
-    source: IpAddr,
-    asked: Moment,
-    /// What a hash will say.
-    outcome: LoginOutcome,
-    expected: Option<Expected>,
-    /// Its number in the model.
-    number: Option<u64>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waits,
-    InFlight,
-    /// What it is, and since when.
-    Decided(Kind, Moment),
-    /// Nobody can say.
-    Unknown,
-}
-
-/// A verdict as far as it can be foretold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Accepted,
-    Disabled,
-    Refused,
-    Throttled,
-    QueueFull,
-    Worker,
-}
-
-impl Kind {
-    fn of(verdict: LoginVerdict) -> Result<Self, String> {
-        Ok(match verdict {
-            LoginVerdict::Accepted(..) => Self::Accepted,
-            LoginVerdict::Disabled(_) => Self::Disabled,
-            LoginVerdict::Refused(_) => Self::Refused,
-            LoginVerdict::Unavailable(Unavailability::Throttled(_)) => Self::Throttled,
-            LoginVerdict::Unavailable(Unavailability::QueueFull) => Self::QueueFull,
-            LoginVerdict::Unavailable(Unavailability::Worker) => Self::Worker,
-            LoginVerdict::Unavailable(Unavailability::Directory) => {
-                return Err("the directory is there".into());
-            }
-        })
-    }
-
-    fn of_outcome(outcome: LoginOutcome) -> Self {
-        match outcome {
-            LoginOutcome::Accepted(_) => Self::Accepted,
-            LoginOutcome::Disabled => Self::Disabled,
-            LoginOutcome::Refused | LoginOutcome::GaveUp => Self::Refused,
-            LoginOutcome::Unavailable => Self::Worker,
-        }
-    }
 }
 
 /// A session and its client.
@@ -371,9 +220,8 @@ impl Hall {
             None => return self.admit(source, listener),
         };
         let told = match verdict {
-            gatepost::auth::throttle::ConnectVerdict::Admit(_, because) => because,
-            gatepost::auth::throttle::ConnectVerdict::Denied(because)
-            | gatepost::auth::throttle::ConnectVerdict::Refused(because) => Some(because),
+            ConnectVerdict::Admit(_, because) => because,
+            ConnectVerdict::Denied(because) | ConnectVerdict::Refused(because) => Some(because),
         };
         promise(told == because, || format!("connection: {told:?}, and by the rules {because:?}"))?;
         self.admit(source, listener)
@@ -419,6 +267,7 @@ impl Hall {
             if number > 0 && (!asked || !seat.input.is_empty() || !seat.session.wants_read()) {
                 return Ok(());
             }
+            let line = fill_in(line, &seat.last_reply);
             seat.input.extend_from_slice(line.as_bytes());
             seat.input.extend_from_slice(b"\r\n");
             self.feed(id)?;
@@ -495,114 +344,6 @@ impl Hall {
 
     fn settle(&mut self) {
         self.verifier.settle(self.now, &mut self.throttle);
-    }
-
-    // ---- Logins ----
-
-    fn ask(&mut self, session: SessionId, ticket: Ticket, question: Question) -> Result<(), String> {
-        let (login, password, authorize_as) = match question {
-            Question::Login { login, password, authorize_as } => (login, password, authorize_as),
-            Question::Salt(login) => {
-                let salt = self.verifier.salts().of(&login);
-                return self.event(session, Event::Answered(ticket, Answer::Salt(salt))).map(drop);
-            }
-            Question::Proof(proof) => return self.ask_proof(session, ticket, proof),
-            Question::Room(_) | Question::Sender(..) | Question::Recipient(_) | Question::Commit(_) => {
-                return Err("it asks for what no login needs".to_owned());
-            }
-        };
-        let Some(source) = self.seats.get(&session).map(|seat| seat.source) else { return Ok(()) };
-        let name = canonical(&login);
-        let outcome = truth(&name, password.reveal(), authorize_as.is_some());
-        let by_app =
-            name == APP_LOGIN.as_bytes() && authorize_as.is_none() && password.reveal() == APP_PASSWORD;
-        let mut pending = Pending {
-            session,
-            ticket,
-            source,
-            asked: self.now.moment,
-            outcome: if by_app { LoginOutcome::Accepted(AccountId(4)) } else { outcome },
-            expected: None,
-            number: None,
-            state: State::Waits,
-        };
-        if let Some(naive) = &mut self.naive {
-            if by_app {
-                naive.proven(self.now, source, &name);
-                pending.state = State::Decided(Kind::Accepted, self.now.moment);
-            } else {
-                self.foretell(&mut pending, &name, password.reveal());
-            }
-        } else {
-            pending.state = State::Unknown;
-        }
-        self.pending.push(pending);
-        let attempt = Attempt { session, ticket, source, login, password, authorize_as };
-        self.verifier.submit_through(self.now, &mut self.throttle, Some(&self.directory), attempt);
-        self.settle();
-        Ok(())
-    }
-
-    /// A proof, of which every one is wrong here: it is decided at once, whatever the worker does.
-    fn ask_proof(
-        &mut self,
-        session: SessionId,
-        ticket: Ticket,
-        proof: Box<ScramProof>,
-    ) -> Result<(), String> {
-        let Some(source) = self.seats.get(&session).map(|seat| seat.source) else { return Ok(()) };
-        let now = self.now;
-        let mut pending = Pending {
-            session,
-            ticket,
-            source,
-            asked: now.moment,
-            outcome: LoginOutcome::Refused,
-            expected: None,
-            number: None,
-            state: State::Unknown,
-        };
-        if let Some(naive) = &mut self.naive
-            && let Some((expected, number)) = naive.at_login(now, source, &canonical(&proof.login), None)
-        {
-            // No number: it was turned away.
-            let kind = if number.is_some() { Kind::Refused } else { Kind::Throttled };
-            pending.state = State::Decided(kind, now.moment);
-            pending.expected = Some(expected);
-            if let Some(number) = number {
-                naive.decided(now, number, LoginOutcome::Refused);
-            }
-        }
-        self.pending.push(pending);
-        let attempt = ProofAttempt { session, ticket, source, proof };
-        self.verifier.submit_proof_through(now, &mut self.throttle, Some(&self.directory), &attempt);
-        self.settle();
-        Ok(())
-    }
-
-    /// What the model says of a login, and whether the queue takes it.
-    fn foretell(&mut self, pending: &mut Pending, name: &[u8], password: &[u8]) {
-        let Some(naive) = &mut self.naive else { return };
-        let Some((expected, number)) = naive.at_login(self.now, pending.source, name, Some(password)) else {
-            return;
-        };
-        let net = Prefix::net(pending.source);
-        let same_line = |other: &&Pending| {
-            other.state == State::Waits
-                && Prefix::net(other.source) == net
-                && other.expected.as_ref().map(|expected| expected.class) == Some(expected.class)
-        };
-        let is_full = self.pending.iter().filter(same_line).count() >= HASH_QUEUE_PER_PREFIX_MAX;
-        pending.state = match number {
-            None => State::Decided(Kind::Throttled, self.now.moment),
-            Some(number) if is_full => {
-                naive.decided(self.now, number, LoginOutcome::Unavailable);
-                State::Decided(Kind::QueueFull, self.now.moment)
-            }
-            Some(_) => State::Waits,
-        };
-        pending.number = number;
-        pending.expected = Some(expected);
     }
 
     /// The model hears that those were decided.
@@ -716,30 +457,7 @@ impl Hall {
             Kind::Throttled => self.tally.turned_away += 1,
             Kind::QueueFull | Kind::Worker => self.tally.unavailable += 1,
         }
-        let is_right = match kind {
-            Kind::Accepted => matches!(pending.outcome, LoginOutcome::Accepted(_)),
-            Kind::Disabled => pending.outcome == LoginOutcome::Disabled,
-            Kind::Refused => pending.outcome == LoginOutcome::Refused,
-            Kind::Throttled | Kind::QueueFull | Kind::Worker => true,
-        };
-        promise(is_right, || format!("{verdict:?} for {pending:?}"))?;
-        let on_grid =
-            self.now.moment.0 % REFUSAL_TICK_MS == 0 && self.now.moment.0 >= pending.asked.0 + REFUSAL_MS_MIN;
-        let at_once = matches!(kind, Kind::Accepted | Kind::Disabled);
-        promise(at_once || on_grid, || format!("{verdict:?} leaves beside the grid"))?;
-        let State::Decided(foretold, since) = pending.state else {
-            return promise(self.naive.is_none(), || format!("{verdict:?} for {pending:?}"));
-        };
-        promise(foretold == kind, || format!("{verdict:?}, and by the rules {pending:?}"))?;
-        let delay_ms = pending.expected.as_ref().map_or(0, |expected| {
-            // What is turned away unchecked waits no longer than others.
-            if kind == Kind::Throttled { 0 } else { expected.delay_ms }
-        });
-        let earliest = since.0.max(pending.asked.0 + REFUSAL_MS_MIN + delay_ms);
-        let leaves = if at_once { since.0 } else { earliest.next_multiple_of(REFUSAL_TICK_MS) };
-        promise(self.now.moment.0 == leaves, || {
-            format!("{verdict:?} leaves at {:?} and not at {leaves}: {pending:?}", self.now.moment)
-        })
+        pending.judge(self.now.moment, kind, self.naive.is_some())
     }
 
     /// All refusals of a kind are the same octets, whatever they are for.
@@ -823,50 +541,4 @@ impl Hall {
 
 fn decided_any_more(verifier: &Verifier, now: Moment) -> bool {
     verifier.next_deadline().is_some_and(|at| at <= now)
-}
-
-fn address(source: u8) -> IpAddr {
-    IpAddr::from(SOURCES[usize::from(source) % SOURCES.len()]).to_canonical()
-}
-
-/// The worker of this world: the tag is right for the password, whatever the salt.
-fn matches(job: &HashJob) -> bool {
-    Secret::new(RIGHT.to_vec()) == job.password && job.tag == [7; 32]
-}
-
-/// What a login comes to when it is checked.
-fn truth(name: &[u8], password: &[u8], as_other: bool) -> LoginOutcome {
-    let is_right = password == RIGHT && !as_other;
-    match (NAMES.iter().position(|known| known.as_bytes() == name), is_right) {
-        (Some(0), true) => LoginOutcome::Accepted(AccountId(1)),
-        (Some(1), true) => LoginOutcome::Disabled,
-        (Some(_) | None, true | false) => LoginOutcome::Refused,
-    }
-}
-
-/// What a program says to log in, line by line.
-fn dialogue(mechanism: u8, initial: bool, name: u8, password: Password, as_other: bool) -> Vec<String> {
-    let mechanism = Mechanism::ALL[usize::from(mechanism) % Mechanism::ALL.len()].name();
-    // The first is an account that is open, and is tried more often.
-    let name = NAMES.get(usize::from(name) % 15).unwrap_or(&NAMES[0]);
-    let password = password.octets();
-    let encode = |octets: &[u8]| Base64::encode_string(octets);
-    let other: &[u8] = if as_other { b"somebody@example.org" } else { b"" };
-    let messages = match mechanism {
-        "PLAIN" => vec![encode(&[other, b"\0", name.as_bytes(), b"\0", &password].concat())],
-        "LOGIN" => vec![encode(name.as_bytes()), encode(&password)],
-        // A proof of that shape which nobody can have made.
-        _ => {
-            let first = format!("n,,n={name},r=c2VlZCBvZiBhIHN0b3J5");
-            let last = format!("c=biws,r=c2VlZCBvZiBhIHN0b3J5,p={}", encode(&[9; 32]));
-            vec![encode(first.as_bytes()), encode(last.as_bytes())]
-        }
-    };
-    let mut lines = vec![format!("AUTH {mechanism}")];
-    let mut messages = messages.into_iter();
-    if initial && let Some(first) = messages.next() {
-        lines[0] = format!("AUTH {mechanism} {}", if first.is_empty() { "=" } else { &first });
-    }
-    lines.extend(messages);
-    lines
 }

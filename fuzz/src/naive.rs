@@ -1,6 +1,9 @@
 //! A throttle that is written to be obvious: it keeps everything that ever happened and works every answer out
 //! from the beginning, by the rules as the documentation states them. No tables, no hashes, nothing evicted.
 
+#[path = "restart.rs"]
+mod restart;
+
 use gatepost::auth::throttle::{Because, LoginOutcome, MailOffence, Mode, Pace, QueueClass, Rule, Rules};
 use gatepost::contract::Listener;
 use gatepost::limits::{
@@ -109,21 +112,6 @@ pub struct Held {
     pub settled: u64,
     /// Why it refuses, if it does.
     pub refuses: Option<Because>,
-}
-
-/// What is kept over a restart.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    at: UnixTime,
-    levels: Vec<(Prefix, u64, Option<UnixTime>)>,
-    places: Vec<(Vec<u8>, Prefix, UnixTime)>,
-}
-
-impl Kept {
-    /// The known places: they are records of accounts, and the server loads them from there.
-    pub fn places(&self) -> &[(Vec<u8>, Prefix, UnixTime)] {
-        &self.places
-    }
 }
 
 /// The model.
@@ -494,25 +482,21 @@ impl Naive {
         let net = Prefix::net(source);
         let mut keys: Vec<Key> = Self::ranges(source).into_iter().map(Key::Range).collect();
         keys.push(Key::Mail(Prefix::host(source)));
-        keys.extend(
-            self.all_places().into_iter().filter(|(_, place)| *place == net).map(|(l, p)| Key::Place(l, p)),
-        );
+        keys.extend(self.all_places(|_, place| place == net));
         self.note(now, Event::Forgive(keys));
     }
 
     /// Nothing is held against a login.
     pub fn forgive_login(&mut self, now: Now, login: &[u8]) {
         let mut keys = vec![Key::Login(login.to_vec()), Key::Chances(login.to_vec())];
-        keys.extend(
-            self.all_places().into_iter().filter(|(of, _)| of == login).map(|(l, p)| Key::Place(l, p)),
-        );
+        keys.extend(self.all_places(|of, _| of == login));
         self.note(now, Event::Forgive(keys));
     }
 
     /// Every place there ever was: what is held there outlives that it is forgotten.
-    fn all_places(&self) -> Vec<(Vec<u8>, Prefix)> {
+    fn all_places(&self, wanted: impl Fn(&[u8], Prefix) -> bool) -> Vec<Key> {
         let place = |(_, event): &(Now, Event)| match event {
-            Event::Succeeded(login, net) => Some((login.clone(), *net)),
+            Event::Succeeded(login, net) if wanted(login, *net) => Some(Key::Place(login.clone(), *net)),
             _ => None,
         };
         self.log.iter().filter_map(place).collect()
@@ -544,81 +528,30 @@ impl Naive {
         Held { level: standing.weight().div_ceil(GUESS), settled: standing.settled, refuses }
     }
 
-    /// The last failures of a host, the oldest first: when, and of which login.
-    pub fn evidence(&self, host: Prefix) -> Vec<(UnixTime, Vec<u8>)> {
-        let mut failures = Vec::new();
-        for (when, event) in &self.log {
-            match event {
-                Event::Failed(at, login) if *at == host => failures.push((when.unix, login.clone())),
-                Event::Forgive(keys) if keys.contains(&Key::Range(host)) => failures.clear(),
-                _ => {}
-            }
-        }
-        let surplus = failures.len().saturating_sub(EVIDENCE_PER_HOST_MAX);
-        failures.split_off(surplus)
+    /// When the last failures of a host were, the oldest first, and from which host.
+    pub fn evidence(&self, host: Prefix) -> Vec<(UnixTime, Prefix)> {
+        self.failures(&Key::Range(host), |at, _| at == host, EVIDENCE_PER_HOST_MAX)
     }
 
-    /// The last failures of a login, the oldest first: when, and from where.
+    /// The same for a login.
     pub fn evidence_of_login(&self, login: &[u8]) -> Vec<(UnixTime, Prefix)> {
+        self.failures(&Key::Login(login.to_vec()), |_, who| who == login, EVIDENCE_PER_LOGIN_MAX)
+    }
+
+    fn failures(
+        &self,
+        key: &Key,
+        is_of: impl Fn(Prefix, &[u8]) -> bool,
+        most: usize,
+    ) -> Vec<(UnixTime, Prefix)> {
         let mut failures = Vec::new();
         for (when, event) in &self.log {
             match event {
-                Event::Failed(at, who) if who == login => failures.push((when.unix, *at)),
-                Event::Forgive(keys) if keys.contains(&Key::Login(login.to_vec())) => failures.clear(),
+                Event::Failed(at, login) if is_of(*at, login) => failures.push((when.unix, *at)),
+                Event::Forgive(keys) if keys.contains(key) => failures.clear(),
                 _ => {}
             }
         }
-        let surplus = failures.len().saturating_sub(EVIDENCE_PER_LOGIN_MAX);
-        failures.split_off(surplus)
-    }
-
-    /// What outlives a restart: ranges at half of their limit or more, and known places.
-    pub fn keep(&self, now: Now) -> Kept {
-        let mut ranges: Vec<Prefix> = Vec::new();
-        for (_, event) in &self.log {
-            match event {
-                Event::Add(keys, _) => ranges.extend(keys.iter().filter_map(|key| match key {
-                    Key::Range(range) => Some(*range),
-                    Key::Login(_) | Key::Place(..) | Key::Chances(_) | Key::Mail(_) => None,
-                })),
-                Event::Restored(Key::Range(range), ..) => ranges.push(*range),
-                _ => {}
-            }
-        }
-        ranges.sort();
-        ranges.dedup();
-        let level = |range: Prefix| {
-            let key = Key::Range(range);
-            let standing = self.standing(now, &key);
-            let since = standing
-                .refusing
-                .map(|since| UnixTime(now.unix.0.saturating_sub(now.moment.since_ms(since) / 1_000)));
-            (standing.settled * 2 >= u64::from(self.limit(&key)) * GUESS).then_some((
-                range,
-                standing.settled,
-                since,
-            ))
-        };
-        Kept { at: now.unix, levels: ranges.into_iter().filter_map(level).collect(), places: self.places() }
-    }
-
-    /// A model that begins with what was kept. What drained in the meantime is what the wall clock says, if it
-    /// has not gone back.
-    pub fn restart(rules: Rules, now: Now, kept: &Kept) -> Self {
-        let mut model = Self::new(rules);
-        for (login, net, last) in &kept.places {
-            let then = Now { moment: now.moment, unix: *last };
-            model.note(then, Event::Succeeded(login.clone(), *net));
-        }
-        let age_ms = now.unix.0.saturating_sub(kept.at.0).saturating_mul(1_000);
-        for (range, settled, since) in &kept.levels {
-            let key = Key::Range(*range);
-            let limit = u64::from(model.limit(&key));
-            let settled = settled.saturating_sub(limit.saturating_mul(age_ms));
-            let ago_ms = |since: UnixTime| now.unix.0.saturating_sub(since.0).saturating_mul(1_000);
-            let since = since.map(|since| Moment(now.moment.0.saturating_sub(ago_ms(since))));
-            model.note(now, Event::Restored(key, settled, since));
-        }
-        model
+        failures.split_off(failures.len().saturating_sub(most))
     }
 }

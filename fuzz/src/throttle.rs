@@ -440,9 +440,8 @@ impl Pair {
                 None => same("what is held", &(0, None), &(held.settled, held.refuses))?,
             }
         }
-        let real: Vec<UnixTime> = evidence.iter().map(|failure| failure.at).collect();
-        let naive = self.naive.evidence(Prefix::host(source));
-        same("evidence", &real, &naive.iter().map(|(at, _)| *at).collect())
+        let real: Vec<_> = evidence.iter().map(|failure| (failure.at, failure.source)).collect();
+        same("evidence", &real, &self.naive.evidence(Prefix::host(source)))
     }
 
     fn explain_login(&self, login: &str) -> Result<(), String> {

@@ -26,8 +26,11 @@ entries! {
         crate::types::reply::Reply::encode;
     sasl:
         crate::auth::sasl::Mechanism::parse,
+        crate::auth::sasl::Exchange::new,
         crate::auth::sasl::Exchange::start,
-        crate::auth::sasl::Exchange::respond;
+        crate::auth::sasl::Exchange::respond,
+        crate::auth::sasl::Exchange::salted,
+        crate::auth::sasl::Exchange::proved;
     scram:
         crate::auth::scram::message::ClientFirst::parse,
         crate::auth::scram::message::ClientFinal::parse,
@@ -39,7 +42,11 @@ entries! {
         crate::auth::scram::keys::derive_salted,
         crate::auth::scram::keys::is_proved,
         crate::auth::scram::keys::sign,
-        crate::auth::scram::keys::prove,
+        crate::auth::scram::keys::client_proof,
+        crate::auth::scram::salts::Salts::of,
+        crate::auth::scram::salts::Salts::of_address,
+        crate::auth::scram::message::escape,
+        crate::auth::scram::end_point::of_certificate,
         crate::auth::scram::prepare::prepare,
         crate::auth::scram::prepare::prepare_octets,
         crate::auth::scram::Scram::new,
@@ -67,6 +74,11 @@ entries! {
         crate::auth::verdict::LoginVerdict::reply,
         crate::auth::verifier::Verifier::submit,
         crate::auth::verifier::Verifier::submit_through,
+        crate::auth::verifier::Verifier::submit_proof,
+        crate::auth::verifier::Verifier::submit_proof_through,
+        crate::auth::verifier::Verifier::enrol,
+        crate::auth::verifier::Verifier::next_derivation,
+        crate::auth::verifier::Verifier::derived,
         crate::auth::verifier::Verifier::settle,
         crate::auth::verifier::Verifier::worker_up,
         crate::auth::verifier::Verifier::worker_lost,
@@ -92,5 +104,14 @@ entries! {
         crate::auth::throttle::Throttle::forgive,
         crate::auth::throttle::Throttle::forgive_login,
         crate::auth::throttle::Throttle::explain,
-        crate::auth::throttle::Throttle::restore;
+        crate::auth::throttle::Throttle::fruitless_visit,
+        crate::auth::throttle::Throttle::save,
+        crate::auth::throttle::Throttle::save_now,
+        crate::auth::throttle::Throttle::save_again,
+        crate::auth::throttle::Throttle::restore,
+        crate::policy::side_door::SideDoor::enter,
+        crate::policy::side_door::SideDoor::leave,
+        crate::policy::tarpit::Tarpit::<u64>::take,
+        crate::policy::tarpit::Tarpit::<u64>::due,
+        crate::policy::tarpit::Tarpit::<u64>::oldest;
 }

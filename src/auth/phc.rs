@@ -1,5 +1,6 @@
 //! Password hashes as text.
 
+use super::scram::message::encode;
 use crate::limits::{
     ARGON2_LANES_MAX, ARGON2_MEMORY_KIB_MAX, ARGON2_PASSES_MAX, ARGON2_SALT_OCTETS_MAX,
     ARGON2_SALT_OCTETS_MIN, ARGON2_TAG_OCTETS_MAX, ARGON2_TAG_OCTETS_MIN,
@@ -93,8 +94,8 @@ impl fmt::Display for PasswordHash {
             self.memory_kib,
             self.passes,
             self.lanes,
-            Base64Unpadded::encode_string(&self.salt),
-            Base64Unpadded::encode_string(&self.tag)
+            encode::<Base64Unpadded>(&self.salt),
+            encode::<Base64Unpadded>(&self.tag)
         )
     }
 }

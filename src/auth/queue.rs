@@ -157,7 +157,7 @@ impl<T> Lines<T> {
 
 /// What leaves a queue; the rest keeps its order. By hand, since the proof that nothing here panics cannot see
 /// through the swaps of `VecDeque::retain`.
-fn take_out<T>(queue: &mut VecDeque<T>, leaves: impl Fn(&T) -> bool) -> Vec<T> {
+pub(super) fn take_out<T>(queue: &mut VecDeque<T>, leaves: impl Fn(&T) -> bool) -> Vec<T> {
     let mut out = Vec::new();
     for _ in 0..queue.len() {
         match queue.pop_front() {

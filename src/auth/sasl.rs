@@ -5,6 +5,7 @@
 //! out. Whether the claim is true is a question for `auth::verifier`.
 
 use super::scram::keys::ServerSignature;
+use super::scram::message::encode;
 use super::scram::{Binding, Scram, ScramProof, ScramStep};
 use super::verdict::ProvenBy;
 use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt, ScramUse, Secret};
@@ -223,7 +224,7 @@ impl Exchange {
         let step = match step {
             ScramStep::AskSalt => Step::AskSalt(scram.login().to_vec()),
             ScramStep::AskProof(proof) => Step::AskProof(proof),
-            ScramStep::Send(message) => Step::Challenge(Base64::encode_string(message.as_bytes()).into()),
+            ScramStep::Send(message) => Step::Challenge(encode::<Base64>(message.as_bytes()).into()),
             ScramStep::Proven(account, by) => Step::Proven(account, by),
             ScramStep::Malformed => return Step::Malformed,
         };

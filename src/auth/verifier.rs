@@ -311,7 +311,7 @@ impl Verifier {
         let who = Who { session, ticket, asked: now };
         // Made and written for every name, so that having an account saves no work.
         let decoy = self.decoy(&login);
-        let decoy_phc = decoy.to_string();
+        let decoy_phc = format!("{decoy}");
         let (phc, mut if_right, mut if_wrong) = match need(look_up(directory, &login)) {
             #[cfg(test)]
             Need::Hash { phc: None, if_wrong, .. } if self.tuning.skips_decoys => {

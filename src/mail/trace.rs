@@ -90,8 +90,8 @@ pub fn received(facts: &ReceivedFacts<'_>) -> Vec<u8> {
     if let Some(tls) = facts.tls {
         field.word(&format!("({} {})", comment(tls.version), comment(&tls.cipher)));
     }
-    field.clause("id", &facts.id.to_string());
-    let recipient = facts.recipient.map(ToString::to_string);
+    field.clause("id", &format!("{}", facts.id));
+    let recipient = facts.recipient.map(|recipient| format!("{recipient}"));
     // A header may hold UTF-8 only in a message that came with SMTPUTF8.
     if let Some(recipient) = recipient.filter(|text| facts.utf8 || text.is_ascii()) {
         field.clause("for", &recipient);
@@ -136,7 +136,7 @@ fn parse_literal(text: &str) -> Option<IpAddr> {
 
 /// An address literal (RFC 5321 section 4.1.3).
 fn literal(ip: IpAddr) -> String {
-    Host::Literal(ip).to_string()
+    format!("{}", Host::Literal(ip))
 }
 
 /// A text as it may stand inside a comment: anything but printable ASCII becomes `?`, parentheses and

@@ -70,6 +70,16 @@ impl Why {
             }
         }
     }
+
+    /// What is noted of a peer that did not wait to be let in.
+    fn note_if_it_left(self) -> Note {
+        match self {
+            Self::Restless(_) => Note::Closed { cause: Cause::PeerClosed, errors: 0, offence: "" },
+            Self::Denied | Self::Guessed(_) | Self::BadRecord | Self::NetworkFull | Self::AllFull => {
+                self.note()
+            }
+        }
+    }
 }
 
 /// A connection that is not let in, or not yet.
@@ -252,7 +262,8 @@ impl Loop {
     /// Those who have waited long enough go, or come in by the side door.
     fn end_waits(&mut self) {
         let now = self.now.moment;
-        while let Some(one) = self.tarpit.due(now) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(one) = self.tarpit.due(now) else { break };
             match one.why {
                 Why::Guessed(_) => self.let_in_beside(one),
                 Why::Restless(pace) => {
@@ -277,7 +288,7 @@ impl Loop {
     fn let_in(&mut self, one: TurnedAway, pace: Pace) -> bool {
         if has_left(&one.stream) {
             self.throttle.fruitless_visit(self.now, one.peer.address);
-            self.note(one.peer, Note::Closed { cause: Cause::PeerClosed, errors: 0, offence: "" });
+            self.note(one.peer, one.why.note_if_it_left());
             return false;
         }
         if let Err(why) = self.find_place(one.peer) {

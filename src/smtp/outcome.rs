@@ -220,15 +220,19 @@ pub struct Offered {
 /// The reply to EHLO.
 #[must_use]
 pub fn ehlo(settings: &Settings, offered: &Offered) -> Reply {
-    let mut reply = Reply::plain(250, settings.hostname.to_string());
+    let mut reply = Reply::plain(250, settings.hostname.as_str().to_owned());
     reply.lines.push("PIPELINING".into());
     reply.lines.push(format!("SIZE {}", settings.message_octets_max).into());
     if offered.start_tls {
         reply.lines.push("STARTTLS".into());
     }
     if !offered.mechanisms.is_empty() {
-        let names: Vec<&str> = offered.mechanisms.iter().map(|mechanism| mechanism.name()).collect();
-        reply.lines.push(format!("AUTH {}", names.join(" ")).into());
+        let mut line = "AUTH".to_owned();
+        for mechanism in &offered.mechanisms {
+            line.push(' ');
+            line.push_str(mechanism.name());
+        }
+        reply.lines.push(line.into());
     }
     for keyword in ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME"] {
         reply.lines.push(keyword.into());
@@ -240,7 +244,7 @@ pub fn ehlo(settings: &Settings, offered: &Offered) -> Reply {
 /// The reply to HELO.
 #[must_use]
 pub fn helo(settings: &Settings) -> Reply {
-    Reply::plain(250, settings.hostname.to_string())
+    Reply::plain(250, settings.hostname.as_str().to_owned())
 }
 
 /// The reply to a message that is durable.

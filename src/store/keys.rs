@@ -23,13 +23,16 @@
 //! Numbers are big-endian, so that keys ascend as their numbers do. Every value in `records` begins with a
 //! version octet. What was read is never trusted: a damaged key or value is an error that says where.
 
+mod kept;
+
+pub use kept::{
+    decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
+    encode_scram, encode_throttle,
+};
+
 use super::{MessageRecord, StoreError};
-use crate::auth::report::{Day, DayNumber};
-use crate::auth::throttle::Snapshot;
-use crate::directory::history::LoginHistory;
-use crate::directory::scram::ScramRecord;
+use crate::auth::report::DayNumber;
 use crate::directory::{Account, Alias, DomainEntry};
-use crate::limits::{REPORT_DAY_OCTETS_MAX, THROTTLE_KEPT_OCTETS_MAX};
 use crate::types::{AccountId, AddressKey, Domain, MailId, Uid, UnixTime};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -420,79 +423,6 @@ pub fn encode_alias(alias: &Alias) -> Result<Vec<u8>, StoreError> {
 pub fn decode_alias(key: &[u8], value: &[u8]) -> Result<Alias, StoreError> {
     let alias: Alias = decode_json("an alias", key, value)?;
     if alias_key(&alias.address.key()) == key { Ok(alias) } else { Err(damaged("an alias", key)) }
-}
-
-/// What is remembered of an account's logins, as a value.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if it cannot be written.
-pub fn encode_history(account: AccountId, history: &LoginHistory) -> Result<Vec<u8>, StoreError> {
-    encode_json("the logins of an account", &account_key(Tag::History, account), history)
-}
-
-/// Reads what [`encode_history`] wrote.
-///
-/// # Errors
-/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
-pub fn decode_history(key: &[u8], value: &[u8]) -> Result<(AccountId, LoginHistory), StoreError> {
-    let account = decode_account_key(Tag::History, key)?;
-    Ok((account, decode_json("the logins of an account", key, value)?))
-}
-
-/// The SCRAM keys of an account, as a value.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if it cannot be written.
-pub fn encode_scram(account: AccountId, record: &ScramRecord) -> Result<Vec<u8>, StoreError> {
-    encode_json("the SCRAM keys of an account", &account_key(Tag::Scram, account), record)
-}
-
-/// Reads what [`encode_scram`] wrote.
-///
-/// # Errors
-/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
-pub fn decode_scram(key: &[u8], value: &[u8]) -> Result<(AccountId, ScramRecord), StoreError> {
-    let account = decode_account_key(Tag::Scram, key)?;
-    Ok((account, decode_json("the SCRAM keys of an account", key, value)?))
-}
-
-/// A day of the report as a value.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if it cannot be written.
-pub fn encode_report(day: &Day) -> Result<Vec<u8>, StoreError> {
-    encode_json("a day of the report", &report_key(day.day), day)
-}
-
-/// Reads what [`encode_report`] wrote; it must be the day its key names.
-///
-/// # Errors
-/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
-pub fn decode_report(key: &[u8], value: &[u8]) -> Result<Day, StoreError> {
-    if value.len() > REPORT_DAY_OCTETS_MAX {
-        return Err(damaged("a day of the report", key));
-    }
-    let day: Day = decode_json("a day of the report", key, value)?;
-    if report_key(day.day) == *key { Ok(day) } else { Err(damaged("a day of the report", key)) }
-}
-
-/// What the throttle keeps, as a value.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if it cannot be written.
-pub fn encode_throttle(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
-    encode_json("the record of the throttle", &throttle_key(), snapshot)
-}
-
-/// Reads what [`encode_throttle`] wrote.
-///
-/// # Errors
-/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
-pub fn decode_throttle(value: &[u8]) -> Result<Snapshot, StoreError> {
-    if value.len() > THROTTLE_KEPT_OCTETS_MAX {
-        return Err(damaged("the record of the throttle", &throttle_key()));
-    }
-    decode_json("the record of the throttle", &throttle_key(), value)
 }
 
 /// Reads a key of one account under a tag, such as an emptying marker.

@@ -155,9 +155,10 @@ fn is_extension(field: &str) -> bool {
     }
 }
 
-/// Base64 of a salt, a signature or a nonce: at most 32 octets, so that there is always room.
-pub(super) fn encode<E: Encoding>(octets: &[u8]) -> String {
-    let mut room = [0; 44];
+/// Base64, without the checks of `encode_string`, which panic.
+pub(in crate::auth) fn encode<E: Encoding>(octets: &[u8]) -> String {
+    let mut room = vec![0; E::encoded_len(octets)];
+    // There is room, so that it does not fail.
     E::encode(octets, &mut room).unwrap_or_default().to_owned()
 }
 

@@ -48,7 +48,7 @@ impl Salts {
     /// The salt of an address of an account.
     #[must_use]
     pub fn of_address(&self, address: &Address) -> ScramSalt {
-        self.of(address.to_string().as_bytes())
+        self.of(format!("{address}").as_bytes())
     }
 }
 

@@ -38,7 +38,7 @@ struct Kept {
 impl Kept {
     fn told(&self, login: &str) -> Failure {
         let Self { at, session, source, .. } = *self;
-        Failure { at, session: session.to_string(), source, login: login.to_owned() }
+        Failure { at, session: format!("{session}"), source, login: login.to_owned() }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Whether keys are missing is looked up after the verdict is decided, so that it costs no login any time.
 
+use super::super::queue::take_out;
 use super::{JobId, Verifier};
 use crate::auth::password::PasswordHash;
 use crate::auth::verdict::ProvenBy;
@@ -152,7 +153,9 @@ impl Verifier {
                 self.enrolment.want(wanted);
             }
         }
-        self.enrolment.wanted.retain(|wanted| now < wanted.since.plus_ms(SCRAM_ENROL_WAIT_MS_MAX));
+        drop(take_out(&mut self.enrolment.wanted, |wanted| {
+            now >= wanted.since.plus_ms(SCRAM_ENROL_WAIT_MS_MAX)
+        }));
     }
 
     /// The keys to make now: only while the worker is idle and no login waits for it.

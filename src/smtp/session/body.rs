@@ -236,7 +236,7 @@ impl Core {
         let prefix = self.prefix(&client, &envelope, &passing, ctx);
         let Envelope { id, sender, deliveries, .. } = *envelope;
         let pending =
-            Pending { id, octets: passing.octets, deliveries: deliveries.len(), sender: sender.to_string() };
+            Pending { id, octets: passing.octets, deliveries: deliveries.len(), sender: format!("{sender}") };
         let commit =
             Commit { id, received: ctx.now.unix, sender, deliveries, prefix, body_octets: passing.octets };
         let ticket = self.ask(Question::Commit(Box::new(commit)), ctx);

@@ -61,7 +61,7 @@ impl Core {
             return self.refuse_message(MessageRefusal::TooBig, idle(client), ctx);
         }
         let question = match self.account {
-            Some(account) => Question::Sender(account, sender.clone()),
+            Some((account, by)) => Question::Sender(account, by, sender.clone()),
             None => Question::Room(parameters.size.unwrap_or(0)),
         };
         let ticket = self.ask(question, ctx);
@@ -152,7 +152,7 @@ impl Core {
         if envelope.deliveries.len().saturating_add(new.len()) > DELIVERIES_PER_MESSAGE_MAX {
             return self.refuse_surplus(client, envelope, path, ctx);
         }
-        let written = path.to_string();
+        let written = format!("{path}");
         let recipient = written.trim_matches(['<', '>']);
         for account in new {
             envelope.accounts.insert(account);
@@ -173,7 +173,7 @@ impl Core {
         ctx: &mut Ctx<'_>,
     ) -> Phase {
         let RecipientRefusal { reply, reason } = refusal;
-        ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason, code: reply.code });
+        ctx.note(Note::RecipientRefused { recipient: format!("{path}"), reason, code: reply.code });
         ctx.say(reply);
         envelope.refused = true;
         self.refused_recipient(Phase::Envelope(client, envelope), ctx)
@@ -190,7 +190,7 @@ impl Core {
     ) -> Phase {
         let RecipientRefusal { reply, reason } = outcome::too_many_recipients();
         if self.count_surplus_recipient() {
-            ctx.note(Note::RecipientRefused { recipient: path.to_string(), reason, code: reply.code });
+            ctx.note(Note::RecipientRefused { recipient: format!("{path}"), reason, code: reply.code });
         }
         ctx.say(reply);
         envelope.refused = true;

@@ -2,18 +2,15 @@
 //! without its sockets and their noise.
 
 use super::nanos;
-use super::statistics::Times;
 use super::subjects::{BINDING, Claim, Class, KEY, classes, everybody, last_line};
 use crate::auth::sasl::Mechanism;
 use crate::auth::scram::salts::Salts;
 use crate::auth::throttle::{Limits, Rules, Throttle};
 use crate::auth::verdict::LoginVerdict;
-use crate::auth::verifier::{Attempt, Decided, HashJob, JobId, ProofAttempt, Tuning, Verifier};
+use crate::auth::verifier::{Attempt, Decided, ProofAttempt, Tuning, Verifier};
 use crate::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, TlsFacts};
 use crate::directory::Directory;
-use crate::limits::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS, GUESSES_CEILING,
-};
+use crate::limits::GUESSES_CEILING;
 use crate::server::clock::Clock;
 use crate::server::hash_worker::{self, Answer as WorkerAnswer, Outcome, WorkerLink};
 use crate::smtp::session::{Session, Settings};
@@ -212,18 +209,14 @@ impl Machine {
             Load::Others => self.chance.below(3),
         };
         (0..others).for_each(|_| self.crowd());
-        // A proof is decided when it is submitted: nothing is waited for, and the clock sees the work alone.
-        let patience_ms = match mechanism {
-            Mechanism::Plain | Mechanism::Login => 1,
-            Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => 0,
-        };
         let begin = Instant::now();
         self.submit(&mut seat, &last);
         let mut left = others + 1;
         let mut took = None;
         while left > 0 {
             // Nobody waits for the grid here, so whatever is decided is due.
-            for decided in self.turn(Duration::from_millis(if took.is_none() { patience_ms } else { 0 })) {
+            let patience = Duration::from_millis(u64::from(self.verifier.waiting() > 0));
+            for decided in self.turn(patience) {
                 left -= 1;
                 if decided.session == seat.facts.session {
                     seat.hear(self.clock.now(), &decided);
@@ -263,37 +256,6 @@ impl Machine {
             }
         }
         times
-    }
-
-    /// By how many nanoseconds hashes of full size miss their median, in the same worker.
-    pub(super) fn misses_of_full_hashes(&mut self, count: usize) -> Vec<f64> {
-        let hash = |number| HashJob {
-            id: JobId(number),
-            password: Secret::new(b"some password".to_vec()),
-            salt: vec![5; ARGON2_SALT_OCTETS],
-            memory_kib: ARGON2_MEMORY_KIB,
-            passes: ARGON2_PASSES,
-            lanes: ARGON2_LANES,
-            tag: vec![6; ARGON2_TAG_OCTETS],
-        };
-        let time = |number| {
-            let begin = Instant::now();
-            self.link.try_send(&hash(number)).unwrap();
-            while self.link.try_recv().unwrap().is_none() {
-                poll(&mut [PollFd::new(&self.link, PollFlags::IN)], None).unwrap();
-            }
-            nanos(begin.elapsed())
-        };
-        // Numbers that no job of the verifier has.
-        let first = u64::MAX / 2;
-        let all: Vec<f64> = (first..).take(count).map(time).collect();
-        let times = Times::new(all.clone());
-        println!(
-            "{count} hashes of full size: median {:.0} microseconds, half within {:.0}",
-            times.median() / 1e3,
-            times.middle_half() / 1e3
-        );
-        all.into_iter().map(|one| one - times.median()).collect()
     }
 
     /// Nanoseconds of what the loop itself does for a login before the hash, of which looking for an
