@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Mail programs that are not ours against the built binary: swaks, curl, msmtp and Python's smtplib, through
+"""Mail programs that are not ours against the built binary: swaks, curl, msmtp, gsasl and Python's smtplib, through
 every door, read back with the command line.
 
     python3 tests/clients.py target/release/gatepost
 
-Needs swaks, curl and msmtp. Ends what it started, by process id, whatever happens.
+Needs swaks, curl, msmtp and gsasl. Ends what it started, by process id, whatever happens.
 """
 
 import json
@@ -132,6 +132,32 @@ def msmtp(server, box, password):
             send("no", "wrong-password", f"--port={server.base + 587}", "--tls-starttls=on"), "535")
 
 
+    # The library it uses has SCRAM, and checks the server's proof too.
+    scram = "--auth=scram-sha-256"
+    arrives("msmtp submits with SCRAM-SHA-256", box,
+            send("msmtp-scram", password, f"--port={server.base + 465}", "--tls-starttls=off", scram), b"msmtp-scram")
+    refused("msmtp hears 535 for the proof of a wrong password", box,
+            send("no", "wrong-password", f"--port={server.base + 465}", "--tls-starttls=off", scram), "535")
+
+
+def gsasl(server, _box, password):
+    certificate = os.path.join(server.data(), "tls", "certificate.pem")
+
+    def logs_in(mechanism, secret, *more):
+        return run("gsasl", "--client", "--smtp", "--starttls", f"--connect=localhost:{server.base + 587}",
+                   f"--x509-ca-file={certificate}", f"--mechanism={mechanism}", "--no-application-data",
+                   "--authentication-id=me@localhost", "--authorization-id=", f"--password={secret}", "--verbose",
+                   *more, given=b"")
+
+    for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
+        # -PLUS of this library is bound with tls-exporter.
+        code, said = logs_in(mechanism, password)
+        check(f"gsasl logs in with {mechanism}", code == 0 and "235 2.7.0" in said, f"exit {code}: {said[-600:]}")
+        code, said = logs_in(mechanism, "wrong-password")
+        check(f"gsasl hears 535 for a wrong password with {mechanism}", "535 5.7.8" in said and "235" not in said,
+              f"exit {code}: {said[-600:]}")
+
+
 def python(server, box, password):
     context = ssl.create_default_context(cafile=os.path.join(server.data(), "tls", "certificate.pem"))
 
@@ -178,7 +204,7 @@ def main():
         server = Server(program, directory, free_port_base())
         try:
             password, box = server.password(), Mailbox(server)
-            for client in (swaks, curl, msmtp, python):
+            for client in (swaks, curl, msmtp, gsasl, python):
                 client(server, box, password)
         finally:
             server.stop()

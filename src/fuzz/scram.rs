@@ -72,7 +72,8 @@ fn exchange(data: &[u8]) -> Verdict {
         return Ok(());
     };
     let (nonce, rest) = rest.split_at_checked(usize::from(how >> 4)).unwrap_or((rest, &[]));
-    let nonce: String = nonce.iter().map(|octet| char::from(b'-' + octet % 64)).chain(['n']).collect();
+    let nonce: String =
+        nonce.iter().map(|octet| char::from((octet & 63).saturating_add(b'-'))).chain(['n']).collect();
     let name = String::from_utf8_lossy(rest.get(..100).unwrap_or(rest)).replace('\0', "0");
     let name = format!("{name}@");
     let (binding, bound) = match how % 3 {
@@ -91,10 +92,10 @@ fn exchange(data: &[u8]) -> Verdict {
         let mut scram = machine(binding);
         let step = scram.take(client.first().as_bytes());
         promise(step == ScramStep::AskSalt, "a client's first message is not taken")?;
-        match scram.salted(&SALT) {
-            ScramStep::Send(message) => Ok((scram, message)),
-            other => Err(format!("no first message of the server: {other:?}")),
-        }
+        let ScramStep::Send(message) = scram.salted(&SALT) else {
+            return Err("the server has no first message".to_owned());
+        };
+        Ok((scram, message))
     };
     let (mut right, message) = start()?;
     let (mut wrong, _) = start()?;
@@ -106,10 +107,11 @@ fn exchange(data: &[u8]) -> Verdict {
     promise(proof.flaw.is_some() == is_spoilt, "the flaw of an exchange is another")?;
     promise(proves(&proof) != is_spoilt, "a right proof is refused, or a spoilt one is not")?;
     let keys = derive_salted(PASSWORD, &SALT);
-    match right.proved(AccountId(1), ProvenBy::MainPassword, sign(&keys, &proof.auth_message)) {
-        ScramStep::Send(message) => promise(client.trusts(&message), "a client does not trust its server")?,
-        other => return Err(format!("no last message of the server: {other:?}")),
-    }
+    let signature = sign(&keys, &proof.auth_message);
+    let ScramStep::Send(message) = right.proved(AccountId(1), ProvenBy::MainPassword, signature) else {
+        return Err("the server has no last message".to_owned());
+    };
+    promise(client.trusts(&message), "a client does not trust its server")?;
     changed(&mut wrong, last.into_bytes(), place, change)
 }
 
@@ -122,7 +124,9 @@ fn changed(scram: &mut Scram, mut last: Vec<u8>, place: u8, change: u8) -> Verdi
     match scram.take(&last) {
         ScramStep::Malformed => Ok(()),
         ScramStep::AskProof(proof) => promise(!proves(&proof), "a changed message opens an account"),
-        other => Err(format!("a last message is answered with {other:?}")),
+        ScramStep::AskSalt | ScramStep::Send(_) | ScramStep::Proven(..) => {
+            Err("a last message is answered unchecked".to_owned())
+        }
     }
 }
 
