@@ -2,6 +2,7 @@
 
 use super::{Verdict, promise};
 use crate::auth::credential;
+use crate::auth::password::normalise;
 use crate::auth::scram::client::{Bound, ScramClient};
 use crate::auth::scram::keys::derive_salted;
 use crate::auth::scram::prepare::prepare_octets;
@@ -209,8 +210,10 @@ impl<'a> Desk<'a> {
 
     /// Nothing but a right password, or the application password however it is typed, opens anything.
     fn judge(&mut self, verdict: LoginVerdict) -> Result<(), String> {
+        let normal = normalise(self.password);
+        let octets = normal.reveal().iter();
         let typed: Vec<u8> =
-            self.password.iter().filter(|b| !matches!(b, b'-' | b' ')).map(u8::to_ascii_lowercase).collect();
+            octets.filter(|b| !matches!(b, b'-' | b' ')).map(u8::to_ascii_lowercase).collect();
         match verdict {
             LoginVerdict::Accepted(_, ProvenBy::AppPassword(_)) => {
                 promise(typed == APP_PASSWORD, "something else passes for an application password")?;
@@ -218,7 +221,7 @@ impl<'a> Desk<'a> {
                 self.was_right = true;
             }
             LoginVerdict::Accepted(_, ProvenBy::MainPassword) | LoginVerdict::Disabled(_) => {
-                promise(self.password == RIGHT, "a wrong password opens an account")?;
+                promise(normal.reveal() == RIGHT, "a wrong password opens an account")?;
                 self.was_right = true;
             }
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {}
