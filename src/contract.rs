@@ -7,7 +7,7 @@
 
 use crate::auth::scram::ScramProof;
 use crate::auth::scram::keys::ServerSignature;
-use crate::auth::verdict::LoginVerdict;
+use crate::auth::verdict::{LoginVerdict, ProvenBy};
 use crate::limits;
 use crate::policy::recipient::RecipientLookup;
 use crate::policy::sender::SenderLookup;
@@ -196,8 +196,8 @@ impl Cause {
 pub enum Question {
     /// Is there room for a message of so many octets (zero: the peer did not say)? Asked at MAIL.
     Room(u64),
-    /// May this account send as this reverse-path? Asked at MAIL of an authenticated session.
-    Sender(AccountId, ReversePath),
+    /// May this account, which logged in so, send as this reverse-path? Asked at MAIL of an authenticated session.
+    Sender(AccountId, ProvenBy, ReversePath),
     /// Where does this recipient lead? Asked at RCPT.
     Recipient(ForwardPath),
     /// Are these the name and password of an account? The answer comes on the timer grid (see

@@ -5,7 +5,7 @@ use base64ct::{Base64, Encoding};
 use gatepost::auth::sasl::Mechanism;
 use gatepost::auth::throttle::LoginOutcome;
 use gatepost::auth::verifier::HashJob;
-use gatepost::fuzz::login::{APP_PASSWORD, NAMES, RIGHT};
+use gatepost::fuzz::login::{APP_PASSWORD, NAMES, RIGHT, tls};
 use gatepost::types::{AccountId, Secret};
 use std::net::IpAddr;
 
@@ -117,6 +117,28 @@ pub(crate) fn truth(name: &[u8], password: &[u8], as_other: bool) -> LoginOutcom
     }
 }
 
+/// Stands for the last message of SCRAM, which needs the nonce of the server; the mechanism follows.
+const LAST: &str = "the last message of ";
+
+fn gs2_header(mechanism: &str) -> &'static str {
+    if mechanism.ends_with("-PLUS") { "p=tls-exporter,," } else { "n,," }
+}
+
+/// A line, or the last message of SCRAM that answers this reply.
+pub(crate) fn fill_in(line: &str, reply: &[u8]) -> String {
+    let Some(mechanism) = line.strip_prefix(LAST) else { return line.to_owned() };
+    let text = reply.strip_prefix(b"334 ").unwrap_or_default().trim_ascii_end();
+    let first = Base64::decode_vec(&String::from_utf8_lossy(text)).unwrap_or_default();
+    let first = String::from_utf8_lossy(&first).into_owned();
+    let nonce = first.split(',').next().unwrap_or_default();
+    let mut binding = gs2_header(mechanism).as_bytes().to_vec();
+    if mechanism.ends_with("-PLUS") {
+        binding.extend_from_slice(&tls().bindings.exporter.unwrap_or_default());
+    }
+    let (binding, proof) = (Base64::encode_string(&binding), Base64::encode_string(&[9; 32]));
+    Base64::encode_string(format!("c={binding},{nonce},p={proof}").as_bytes())
+}
+
 /// What a program says to log in, line by line.
 pub(crate) fn dialogue(
     mechanism: u8,
@@ -134,11 +156,10 @@ pub(crate) fn dialogue(
     let messages = match mechanism {
         "PLAIN" => vec![encode(&[other, b"\0", name.as_bytes(), b"\0", &password].concat())],
         "LOGIN" => vec![encode(name.as_bytes()), encode(&password)],
-        // A proof of that shape which nobody can have made.
+        // SCRAM, with a proof that nobody can have made.
         _ => {
-            let first = format!("n,,n={name},r=c2VlZCBvZiBhIHN0b3J5");
-            let last = format!("c=biws,r=c2VlZCBvZiBhIHN0b3J5,p={}", encode(&[9; 32]));
-            vec![encode(first.as_bytes()), encode(last.as_bytes())]
+            let header = gs2_header(mechanism);
+            vec![encode(format!("{header}n={name},r=aStory").as_bytes()), format!("{LAST}{mechanism}")]
         }
     };
     let mut lines = vec![format!("AUTH {mechanism}")];

@@ -6,19 +6,22 @@
 //! budget is left reserved. What the throttle decides is compared with [`Naive`] as long as it can be known
 //! whose hash the worker holds.
 
-use crate::clients::{Step, address, dialogue, matches, truth};
+#[path = "asked.rs"]
+mod asked;
+
+use crate::clients::{Step, address, dialogue, fill_in, matches};
 use crate::naive::Naive;
 use crate::verdicts::{Kind, Pending, State};
 use arbitrary::{Arbitrary, Unstructured};
 use gatepost::auth::throttle::{ConnectVerdict, Limits, LoginOutcome, Mode, Rules, Subject, Throttle};
 use gatepost::auth::verdict::LoginVerdict;
-use gatepost::auth::verifier::{Attempt, HashJob, Verifier, canonical};
-use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Question, Ticket, Timer};
+use gatepost::auth::verifier::{HashJob, Verifier, canonical};
+use gatepost::contract::{Action, Actions, Answer, Event, Listener, PeerFacts, Timer};
 use gatepost::directory::Directory;
-use gatepost::fuzz::login::{APP_LOGIN, APP_PASSWORD, KEY, NAMES, directory, settings, tls};
-use gatepost::limits::{HASH_MS_MAX, HASH_QUEUE_PER_PREFIX_MAX, REFUSAL_TICK_MS};
+use gatepost::fuzz::login::{KEY, NAMES, directory, settings, tls};
+use gatepost::limits::{HASH_MS_MAX, REFUSAL_TICK_MS};
 use gatepost::smtp::session::{Session, Settings};
-use gatepost::types::{AccountId, Chance, Moment, Now, Prefix, SessionId, UnixTime};
+use gatepost::types::{Chance, Moment, Now, SessionId, UnixTime};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,6 +61,8 @@ pub struct Tally {
     pub turned_away: u32,
     /// 454 of the worker or its queue.
     pub unavailable: u32,
+    /// Proofs, of which none is right.
+    pub proofs: u32,
     /// Sessions that left before their verdict.
     pub gave_up: u32,
     /// Stories that were compared with the model to their end.
@@ -262,6 +267,7 @@ impl Hall {
             if number > 0 && (!asked || !seat.input.is_empty() || !seat.session.wants_read()) {
                 return Ok(());
             }
+            let line = fill_in(line, &seat.last_reply);
             seat.input.extend_from_slice(line.as_bytes());
             seat.input.extend_from_slice(b"\r\n");
             self.feed(id)?;
@@ -338,69 +344,6 @@ impl Hall {
 
     fn settle(&mut self) {
         self.verifier.settle(self.now, &mut self.throttle);
-    }
-
-    // ---- Logins ----
-
-    fn ask(&mut self, session: SessionId, ticket: Ticket, question: Question) -> Result<(), String> {
-        let Question::Login { login, password, authorize_as } = question else {
-            return Err("it asks for what no login needs".to_owned());
-        };
-        let Some(source) = self.seats.get(&session).map(|seat| seat.source) else { return Ok(()) };
-        let name = canonical(&login);
-        let outcome = truth(&name, password.reveal(), authorize_as.is_some());
-        let by_app =
-            name == APP_LOGIN.as_bytes() && authorize_as.is_none() && password.reveal() == APP_PASSWORD;
-        let mut pending = Pending {
-            session,
-            ticket,
-            source,
-            asked: self.now.moment,
-            outcome: if by_app { LoginOutcome::Accepted(AccountId(4)) } else { outcome },
-            expected: None,
-            number: None,
-            state: State::Waits,
-        };
-        if let Some(naive) = &mut self.naive {
-            if by_app {
-                naive.proven(self.now, source, &name);
-                pending.state = State::Decided(Kind::Accepted, self.now.moment);
-            } else {
-                self.foretell(&mut pending, &name, password.reveal());
-            }
-        } else {
-            pending.state = State::Unknown;
-        }
-        self.pending.push(pending);
-        let attempt = Attempt { session, ticket, source, login, password, authorize_as };
-        self.verifier.submit_through(self.now, &mut self.throttle, Some(&self.directory), attempt);
-        self.settle();
-        Ok(())
-    }
-
-    /// What the model says of a login, and whether the queue takes it.
-    fn foretell(&mut self, pending: &mut Pending, name: &[u8], password: &[u8]) {
-        let Some(naive) = &mut self.naive else { return };
-        let Some((expected, number)) = naive.at_login(self.now, pending.source, name, Some(password)) else {
-            return;
-        };
-        let net = Prefix::net(pending.source);
-        let same_line = |other: &&Pending| {
-            other.state == State::Waits
-                && Prefix::net(other.source) == net
-                && other.expected.as_ref().map(|expected| expected.class) == Some(expected.class)
-        };
-        let is_full = self.pending.iter().filter(same_line).count() >= HASH_QUEUE_PER_PREFIX_MAX;
-        pending.state = match number {
-            None => State::Decided(Kind::Throttled, self.now.moment),
-            Some(number) if is_full => {
-                naive.decided(self.now, number, LoginOutcome::Unavailable);
-                State::Decided(Kind::QueueFull, self.now.moment)
-            }
-            Some(_) => State::Waits,
-        };
-        pending.number = number;
-        pending.expected = Some(expected);
     }
 
     /// The model hears that those were decided.
@@ -492,7 +435,11 @@ impl Hall {
             let at = at.ok_or("a verdict for nobody")?;
             let pending = self.pending.swap_remove(at);
             self.judge(&pending, one.verdict)?;
-            self.event(one.session, Event::Answered(one.ticket, Answer::Login(one.verdict)))?;
+            let answer = match one.signature {
+                None => Answer::Login(one.verdict),
+                Some(signature) => Answer::Proof(one.verdict, signature),
+            };
+            self.event(one.session, Event::Answered(one.ticket, answer))?;
             self.compare_octets(one.session, one.verdict)?;
             self.feed(one.session)?;
         }

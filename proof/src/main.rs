@@ -6,14 +6,10 @@ use std::hint::black_box;
 
 #[path = "../../src/auth/mod.rs"]
 pub mod auth;
-#[path = "../../src/contract.rs"]
-pub mod contract;
 #[path = "../../src/directory/mod.rs"]
 pub mod directory;
 #[path = "../../src/frame/mod.rs"]
 pub mod frame;
-#[path = "../../src/limits.rs"]
-pub mod limits;
 #[path = "../../src/mail/mod.rs"]
 pub mod mail;
 #[path = "../../src/policy/mod.rs"]
@@ -24,6 +20,14 @@ pub mod smtp;
 pub mod telemetry;
 #[path = "../../src/types/mod.rs"]
 pub mod types;
+
+/// Rooms of one file, whose parts are looked for in a folder of that name only where no path is given.
+#[path = "../../src"]
+pub mod files {
+    pub mod contract;
+    pub mod limits;
+}
+pub use files::{contract, limits};
 
 mod entries;
 

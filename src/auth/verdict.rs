@@ -25,6 +25,17 @@ pub enum ProvenBy {
     AppPassword(CredentialId),
 }
 
+impl ProvenBy {
+    /// The application password, if it was one.
+    #[must_use]
+    pub fn app_password(self) -> Option<CredentialId> {
+        match self {
+            Self::MainPassword => None,
+            Self::AppPassword(id) => Some(id),
+        }
+    }
+}
+
 /// Why a login was refused. All of these get the same reply, the same work and the same timing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {

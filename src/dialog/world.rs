@@ -73,7 +73,9 @@ impl World {
         let directory = self.directory.as_ref();
         match question {
             Question::Room(_) => Answer::Room(RoomAnswer::Enough),
-            Question::Sender(account, path) => Answer::Sender(sender::look_up(directory, *account, path)),
+            Question::Sender(account, by, path) => {
+                Answer::Sender(sender::look_up(directory, *account, by.app_password(), path))
+            }
             Question::Recipient(path) => Answer::Recipient(recipient::look_up(directory, path)),
             Question::Login { login, password, authorize_as } => {
                 Answer::Login(self.verdict(login, password.reveal(), authorize_as.as_deref()))

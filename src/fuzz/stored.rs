@@ -2,9 +2,12 @@
 
 use super::{Verdict, pieces, promise};
 use crate::auth::phc::PasswordHash;
+use crate::auth::throttle::{Rules, Snapshot, Throttle};
+use crate::limits::{CLOCK_ORIGIN_MS, LEVEL_PER_LIMIT_MAX, THROTTLE_MS};
 use crate::store::MessageRecord;
 use crate::store::journal::{Scan, Stop, scan, whole_batch};
 use crate::store::keys::{self, RecordParts, Tag};
+use crate::types::{Moment, Now, UnixTime};
 use std::io::{self, Read};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -182,7 +185,23 @@ fn entries_again(key: &[u8], value: &[u8]) -> Verdict {
         let again = keys::encode_alias(&alias).and_then(|value| keys::decode_alias(key, &value));
         promise(again.map_err(said)? == alias, "an alias is read as another")?;
     }
+    if let Ok(snapshot) = keys::decode_throttle(value) {
+        let again = keys::encode_throttle(&snapshot).and_then(|value| keys::decode_throttle(&value));
+        promise(again.map_err(said)? == snapshot, "what the throttle keeps is read as another")?;
+        taken_up(&snapshot)?;
+    }
     Ok(())
+}
+
+/// Whatever is taken up, nothing of it is left when a level of twice the limit has drained.
+fn taken_up(snapshot: &Snapshot) -> Verdict {
+    let mut throttle = Throttle::new(Rules::default(), [1; 32]);
+    let now = Now { moment: Moment(CLOCK_ORIGIN_MS), unix: UnixTime(1_700_000_000) };
+    throttle.restore(now, snapshot);
+    let later = now.moment.plus_ms(THROTTLE_MS.saturating_mul(LEVEL_PER_LIMIT_MAX));
+    let left = throttle.snapshot(Now { moment: later, ..now });
+    let nothing = Throttle::new(Rules::default(), [1; 32]).snapshot(now);
+    promise(left == nothing, "a record of an old process never ends")
 }
 
 /// A password hash costs no more than it may, and is written as it was read.

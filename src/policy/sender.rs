@@ -1,6 +1,7 @@
 //! As whom an authenticated account may send.
 
-use crate::directory::{AccountState, Directory, Target};
+use crate::directory::credential::{CredentialId, MainPassword};
+use crate::directory::{Account, AccountState, Directory, Target};
 use crate::types::{AccountId, ReversePath};
 
 /// Whether an account may send as a reverse-path.
@@ -12,19 +13,26 @@ pub enum SenderLookup {
     Own,
     /// Another address: 553 5.7.1.
     NotOwn,
-    /// The account was stopped or removed since it logged in: 550 5.7.13, whatever the reverse-path.
+    /// The account was stopped or removed since it logged in, or what it logged in with was taken back: 550
+    /// 5.7.13, whatever the reverse-path.
     AccountStopped,
     /// The directory cannot be asked: 451 4.3.0.
     Unavailable,
 }
 
-/// Decides it. `directory` is `None` while the store is not there.
+/// Decides it. `directory` is `None` while the store is not there; `app_password` is what the account logged in
+/// with, if not its main password.
 #[must_use]
-pub fn look_up(directory: Option<&Directory>, account: AccountId, path: &ReversePath) -> SenderLookup {
+pub fn look_up(
+    directory: Option<&Directory>,
+    account: AccountId,
+    app_password: Option<CredentialId>,
+    path: &ReversePath,
+) -> SenderLookup {
     let Some(directory) = directory else { return SenderLookup::Unavailable };
-    match directory.account(account).map(|account| account.state) {
-        Some(AccountState::Active) => {}
-        Some(AccountState::Disabled | AccountState::Suspended) | None => return SenderLookup::AccountStopped,
+    match directory.account(account) {
+        Some(found) if found.state == AccountState::Active && opens(found, app_password) => {}
+        Some(_) | None => return SenderLookup::AccountStopped,
     }
     let mailbox = match path {
         ReversePath::Null => return SenderLookup::Null,
@@ -37,11 +45,20 @@ pub fn look_up(directory: Option<&Directory>, account: AccountId, path: &Reverse
     }
 }
 
+/// Whether what opened an account opens it still.
+fn opens(account: &Account, app_password: Option<CredentialId>) -> bool {
+    match app_password {
+        Some(id) => account.app_passwords.get(id).is_some(),
+        None => account.app_passwords.main == MainPassword::Allowed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{Account, Alias, Change, DomainEntry};
-    use crate::types::{Address, Host, Mailbox};
+    use crate::directory::credential::{AppPasswords, CredentialTag};
+    use crate::directory::{Alias, Change, DomainEntry};
+    use crate::types::{Address, Host, Mailbox, UnixTime};
 
     const ME: AccountId = AccountId(1);
 
@@ -71,7 +88,7 @@ mod tests {
     fn sends_as(text: &str) -> SenderLookup {
         let Address { local, domain } = text.parse().unwrap();
         let path = ReversePath::Mailbox(Mailbox { local, host: Host::Domain(domain) });
-        look_up(Some(&directory()), ME, &path)
+        look_up(Some(&directory()), ME, None, &path)
     }
 
     #[test]
@@ -113,14 +130,18 @@ mod tests {
                 None => directory.apply(&Change::RemoveAccount(ME)),
             }
             for path in [&own, &ReversePath::Null] {
-                assert_eq!(look_up(Some(&directory), ME, path), SenderLookup::AccountStopped, "{state:?}");
+                assert_eq!(
+                    look_up(Some(&directory), ME, None, path),
+                    SenderLookup::AccountStopped,
+                    "{state:?}"
+                );
             }
         }
     }
 
     #[test]
     fn the_null_path_is_for_notifications() {
-        assert_eq!(look_up(Some(&directory()), ME, &ReversePath::Null), SenderLookup::Null);
+        assert_eq!(look_up(Some(&directory()), ME, None, &ReversePath::Null), SenderLookup::Null);
     }
 
     #[test]
@@ -129,11 +150,29 @@ mod tests {
             local: "me@example.org".parse::<Address>().unwrap().local,
             host: Host::Literal("192.0.2.1".parse().unwrap()),
         });
-        assert_eq!(look_up(Some(&directory()), ME, &path), SenderLookup::NotOwn);
+        assert_eq!(look_up(Some(&directory()), ME, None, &path), SenderLookup::NotOwn);
     }
 
     #[test]
     fn without_a_directory_nobody_sends() {
-        assert_eq!(look_up(None, ME, &ReversePath::Null), SenderLookup::Unavailable);
+        assert_eq!(look_up(None, ME, None, &ReversePath::Null), SenderLookup::Unavailable);
+    }
+
+    #[test]
+    fn who_logged_in_with_what_was_taken_back_sends_as_nobody_in_a_session_still_open() {
+        let path = ReversePath::Null;
+        let mut directory = directory();
+        let mut me = directory.account(ME).unwrap().clone();
+        me.app_passwords = me.app_passwords.with("phone", UnixTime(1), CredentialTag([1; 32])).unwrap();
+        directory.apply(&Change::PutAccount(me.clone()));
+        let phone = Some(CredentialId(1));
+        assert_eq!(look_up(Some(&directory), ME, phone, &path), SenderLookup::Null);
+        me.app_passwords = AppPasswords { main: MainPassword::Forbidden, ..me.app_passwords };
+        directory.apply(&Change::PutAccount(me.clone()));
+        assert_eq!(look_up(Some(&directory), ME, None, &path), SenderLookup::AccountStopped);
+        assert_eq!(look_up(Some(&directory), ME, phone, &path), SenderLookup::Null);
+        me.app_passwords = me.app_passwords.without(CredentialId(1));
+        directory.apply(&Change::PutAccount(me));
+        assert_eq!(look_up(Some(&directory), ME, phone, &path), SenderLookup::AccountStopped);
     }
 }

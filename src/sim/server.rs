@@ -260,11 +260,11 @@ impl Server {
                 (false, true) => RoomAnswer::Unavailable,
                 (false, false) => RoomAnswer::Enough,
             })),
-            Question::Sender(_, _) if desk.has(PlantedBug::AnybodyIsAnySender) => {
+            Question::Sender(..) if desk.has(PlantedBug::AnybodyIsAnySender) => {
                 Some(Answer::Sender(SenderLookup::Own))
             }
-            Question::Sender(account, path) => {
-                Some(Answer::Sender(policy::sender::look_up(directory, account, &path)))
+            Question::Sender(account, by, path) => {
+                Some(Answer::Sender(policy::sender::look_up(directory, account, by.app_password(), &path)))
             }
             Question::Recipient(path) => {
                 let mut lookup = policy::recipient::look_up(directory, &path);

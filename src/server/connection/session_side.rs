@@ -62,8 +62,9 @@ impl Connection {
     ) -> Option<(Ticket, Answer)> {
         match question {
             Question::Room(octets) => Some((ticket, Answer::Room(desk.room.answer(octets)))),
-            Question::Sender(account, path) => {
-                Some((ticket, Answer::Sender(sender::look_up(Some(desk.directory), account, &path))))
+            Question::Sender(account, by, path) => {
+                let lookup = sender::look_up(Some(desk.directory), account, by.app_password(), &path);
+                Some((ticket, Answer::Sender(lookup)))
             }
             Question::Recipient(path) => {
                 Some((ticket, Answer::Recipient(recipient::look_up(Some(desk.directory), &path))))

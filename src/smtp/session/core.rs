@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::phase::Phase;
+use crate::auth::verdict::ProvenBy;
 use crate::contract::{Action, Actions, Answer, Cause, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts};
 use crate::limits;
 use crate::smtp::offence::Offence;
@@ -71,7 +72,8 @@ pub(super) struct Core {
     pub(super) settings: Arc<Settings>,
     pub(super) chance: Chance,
     pub(super) tls: Option<TlsFacts>,
-    pub(super) account: Option<AccountId>,
+    /// Who logged in, and with what.
+    pub(super) account: Option<(AccountId, ProvenBy)>,
     pub(super) tally: Tally,
     /// The server is leaving; the session ends when its transaction does.
     pub(super) stopping: bool,

@@ -139,8 +139,8 @@ impl Core {
         ctx.say(verdict.reply());
         let after = Phase::Idle(Some(client));
         match verdict {
-            LoginVerdict::Accepted(account, _) => {
-                self.account = Some(account);
+            LoginVerdict::Accepted(account, by) => {
+                self.account = Some((account, by));
                 after
             }
             LoginVerdict::Refused(_)

@@ -61,7 +61,7 @@ impl Core {
             return self.refuse_message(MessageRefusal::TooBig, idle(client), ctx);
         }
         let question = match self.account {
-            Some(account) => Question::Sender(account, sender.clone()),
+            Some((account, by)) => Question::Sender(account, by, sender.clone()),
             None => Question::Room(parameters.size.unwrap_or(0)),
         };
         let ticket = self.ask(question, ctx);

@@ -186,6 +186,20 @@ fn what_is_remembered_of_logins_is_read_as_it_was_written() {
 }
 
 #[test]
+fn what_the_throttle_keeps_is_read_or_refused_and_never_too_large() {
+    use crate::auth::throttle::{Rules, Throttle};
+    use crate::types::{Moment, Now};
+    let now = Now { moment: Moment(1), unix: UnixTime(1) };
+    let snapshot = Throttle::new(Rules::default(), [1; 32]).snapshot(now);
+    let value = encode_throttle(&snapshot).unwrap();
+    assert_eq!(decode_throttle(&value), Ok(snapshot));
+    let blank = vec![b' '; crate::limits::THROTTLE_KEPT_OCTETS_MAX];
+    for damaged in [&value[..value.len() - 1], &[], &[1], b"\x01[]", &[&value[..], &blank].concat()] {
+        assert!(matches!(decode_throttle(damaged), Err(StoreError::Damaged(_))));
+    }
+}
+
+#[test]
 fn an_entry_under_a_key_that_is_not_its_own_is_damage() {
     let account = Account {
         id: AccountId(9),
