@@ -10,8 +10,9 @@ use crate::contract::Ticket;
 use crate::directory::credential::MainPassword;
 use crate::directory::scram::{MadeOf, ScramEntry};
 use crate::directory::{Account, Directory};
-use crate::limits::SCRAM_KEYS_TRIED;
+use crate::limits::{SCRAM_KEYS_PER_ACCOUNT_MAX, SCRAM_KEYS_TRIED};
 use crate::types::{Moment, Now, ScramKeys, ScramUse, SessionId};
+use std::hint::black_box;
 use std::net::IpAddr;
 
 /// A proof to be checked.
@@ -84,9 +85,7 @@ impl Verifier {
     fn judge(&self, directory: Option<&Directory>, proof: &ScramProof) -> Judged {
         let found = look_up(directory, &proof.login);
         let account = directory.and_then(|directory| account(directory, &proof.login));
-        let entries = directory.zip(account).map_or_else(Vec::new, |(directory, account)| {
-            self.entries_of(directory, account, &canonical(&proof.login))
-        });
+        let entries = self.entries_of(directory.zip(account), &canonical(&proof.login));
         let decoy = self.decoy_keys(&proof.login);
         let keys = entries.iter().map(|entry| (proven_by(&entry.made_of), &entry.keys));
         let (by, signature) =
@@ -115,23 +114,37 @@ impl Verifier {
         if self.tuning.skips_decoys { real } else { SCRAM_KEYS_TRIED }
     }
 
-    /// The keys that open this account under this name.
+    /// The keys that open this account under this name. As many steps for every name: where there is no entry,
+    /// the name is compared with itself.
     fn entries_of<'d>(
         &self,
-        directory: &'d Directory,
-        account: &'d Account,
+        found: Option<(&'d Directory, &'d Account)>,
         name: &[u8],
     ) -> Vec<&'d ScramEntry> {
-        let Some(record) = directory.scram(account.id) else { return Vec::new() };
-        let is_main_allowed =
-            self.scram == ScramUse::All && account.app_passwords.main == MainPassword::Allowed;
-        let usable = |entry: &&ScramEntry| match entry.made_of {
-            MadeOf::MainPassword(_) => is_main_allowed,
+        let record = found.and_then(|(directory, account)| Some((account, directory.scram(account.id)?)));
+        let mut entries = Vec::with_capacity(SCRAM_KEYS_TRIED);
+        for slot in 0..SCRAM_KEYS_PER_ACCOUNT_MAX {
+            let entry = record.and_then(|(account, record)| Some((account, record.entries.get(slot)?)));
+            let login = entry.map_or_else(|| black_box(name), |(_, entry)| entry.login.as_str().as_bytes());
+            let is_named = black_box(login == name);
+            entries.extend(
+                entry
+                    .filter(|(account, entry)| is_named && self.opens(account, entry))
+                    .map(|(_, entry)| entry),
+            );
+        }
+        entries
+    }
+
+    /// Whether a proof with these keys may open the account.
+    fn opens(&self, account: &Account, entry: &ScramEntry) -> bool {
+        let is_allowed = match entry.made_of {
+            MadeOf::MainPassword(_) => {
+                self.scram == ScramUse::All && account.app_passwords.main == MainPassword::Allowed
+            }
             MadeOf::AppPassword(_) => true,
         };
-        let named =
-            |entry: &&ScramEntry| entry.login.as_str().as_bytes() == name && entry.made_of.is_of(account);
-        record.entries.iter().filter(named).filter(usable).collect()
+        is_allowed && entry.made_of.is_of(account)
     }
 
     /// Keys that nobody knows a password for, for a name.
