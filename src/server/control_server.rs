@@ -19,7 +19,9 @@ use crate::control::{
 use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
-use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
+use crate::limits::{
+    CLOCK_ORIGIN_MS, CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX,
+};
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
@@ -528,7 +530,7 @@ fn refused(error: &StoreError) -> Response {
 
 fn status(office: &Office<'_>) -> Status {
     let Office { store, gauges, clocks, .. } = office;
-    let uptime_seconds = clocks.moment.0 / 1_000;
+    let uptime_seconds = clocks.moment.since_ms(Moment(CLOCK_ORIGIN_MS)) / 1_000;
     let octets = store.free_octets();
     let state = if gauges.store_is_down {
         StoreState::Down

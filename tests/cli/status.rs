@@ -45,6 +45,15 @@ fn the_status_counts_connections_events_and_turns_of_the_running_server() {
 }
 
 #[test]
+fn a_server_that_was_just_started_is_up_for_seconds() {
+    let world = World::new();
+    let server = start(&world);
+    let status = world.run("status --json").json();
+    assert!(status[0]["uptime_seconds"].as_u64().unwrap() < 60, "{status}");
+    server.stop();
+}
+
+#[test]
 fn the_status_of_a_server_that_does_not_run_is_a_failure_of_its_own() {
     let world = World::small();
     world.run("status").failed(69, &["no server runs on", "gatepost serve --config FILE"]);
