@@ -101,6 +101,8 @@ pub const CONNECTIONS_PER_NET_DEFAULT: usize = 200;
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Connections of one listener refused in one turn: deliveries get their turn between so many and the next.
 pub const REFUSALS_PER_TURN: usize = 16;
+/// How often a lack of descriptors is told at the most.
+pub const NO_DESCRIPTOR_TELL_MS: u64 = 60_000;
 /// Refused connections kept waiting before they are closed.
 pub const HELD_MAX: usize = 1_024;
 /// How long a refused connection waits: 200 that come back at once connect 50 times a second.

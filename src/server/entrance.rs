@@ -11,7 +11,8 @@ use crate::auth::verdict::ThrottleRule;
 use crate::contract::{Cause, Event, Listener, Pace, PeerFacts};
 use crate::limits::{
     ACCEPTS_PER_TURN, HELD_DISPLACED_PER_SECOND_MAX, HELD_MS, HELD_RECEIVE_OCTETS, LET_IN_RECEIVE_OCTETS,
-    REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST, SIDE_DOOR_SAFE_MS,
+    NO_DESCRIPTOR_TELL_MS, REFUSALS_PER_TURN, SIDE_DOOR_MAX, SIDE_DOOR_MS, SIDE_DOOR_PER_HOST,
+    SIDE_DOOR_SAFE_MS,
 };
 use crate::policy::admission::Admitted;
 use crate::policy::side_door::{Entry, SideDoor, Width};
@@ -25,9 +26,6 @@ use mio::net::TcpStream;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
-
-/// How often a lack of descriptors is told.
-const TELL_AGAIN_MS: u64 = 60_000;
 
 /// Why a connection is not let in, or not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +149,7 @@ impl Loop {
     fn no_descriptor(&mut self) {
         self.send_all_waiting_away();
         let now = self.now.moment;
-        if self.no_descriptor_told.is_none_or(|told| now.since_ms(told) >= TELL_AGAIN_MS) {
+        if self.no_descriptor_told.is_none_or(|told| now.since_ms(told) >= NO_DESCRIPTOR_TELL_MS) {
             self.no_descriptor_told = Some(now);
             let line = Line::new("no-descriptor").field("connections", self.connections.len());
             let why = "the limit on open files is reached; who comes now is sent away with 421";
