@@ -17,6 +17,7 @@ pub mod identity;
 pub mod list;
 pub mod localserve;
 pub mod mail;
+pub mod opt;
 pub mod output;
 pub mod password;
 pub mod place;
