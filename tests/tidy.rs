@@ -70,6 +70,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
             "mail",
             "policy",

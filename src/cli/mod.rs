@@ -15,6 +15,7 @@ pub mod files;
 pub mod first_start;
 pub mod identity;
 pub mod list;
+pub mod live;
 pub mod localserve;
 pub mod mail;
 pub mod opt;
