@@ -5,7 +5,10 @@
 
 mod administration;
 mod enrol;
+mod gates;
 pub mod login;
+mod noted;
+mod processes;
 mod report;
 mod scram;
 mod stored;
@@ -35,8 +38,9 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 26] = [
     ("address", administration::address),
+    ("arguments", processes::arguments),
     ("certificate", scram::certificate),
     ("chunk", chunk),
     ("command", command),
@@ -45,16 +49,21 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("dialog", dialog),
     ("dot", dot),
     ("enrol", enrol::enrol),
+    ("gates", gates::gates),
     ("header", header),
+    ("heard", processes::heard),
     ("journal", stored::journal),
     ("line", line),
     ("login", login::login),
+    ("noted", noted::noted),
+    ("packet", processes::packet),
     ("password", administration::password),
     ("phc", stored::phc),
     ("record", stored::record),
     ("report", report::report),
     ("sasl", sasl),
     ("scram", scram::scram),
+    ("timers", gates::timers),
     ("wire", wire),
 ];
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Every verdict; an octet picks one.
-const VERDICTS: [LoginVerdict; 24] = [
+pub(super) const VERDICTS: [LoginVerdict; 24] = [
     LoginVerdict::Accepted(AccountId(1), ProvenBy::MainPassword),
     LoginVerdict::Accepted(AccountId(1), ProvenBy::AppPassword(CredentialId(1))),
     LoginVerdict::Disabled(AccountId(2)),
