@@ -25,10 +25,10 @@ pub(super) fn gates(data: &[u8]) -> Verdict {
         pit: Tarpit::new(PATIENCE),
         held: VecDeque::new(),
     };
-    for event in data.chunks_exact(2) {
-        if let [what, whom] = event {
-            world.happens(*what, *whom)?;
-        }
+    let mut rest = data;
+    while let Some(([what, whom], behind)) = rest.split_first_chunk::<2>() {
+        rest = behind;
+        world.happens(*what, *whom)?;
     }
     Ok(())
 }
@@ -220,8 +220,9 @@ pub(super) fn timers(data: &[u8]) -> Verdict {
     let mut deadlines: Vec<Deadlines> = (0..KEYS).map(|_| Deadlines::default()).collect();
     let mut armed: BTreeMap<(usize, usize), Moment> = BTreeMap::new();
     let mut now = Moment(1_000);
-    for deed in data.chunks_exact(3) {
-        let [who, which, when] = deed else { continue };
+    let mut rest = data;
+    while let Some(([who, which, when], behind)) = rest.split_first_chunk::<3>() {
+        rest = behind;
         let key = usize::from(*who).checked_rem(KEYS).unwrap_or_default();
         let kind = usize::from(*which).checked_rem(Deadline::ALL.len()).unwrap_or_default();
         let (Some(own), Some(deadline)) = (deadlines.get_mut(key), Deadline::ALL.get(kind)) else { continue };

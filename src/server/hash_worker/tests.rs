@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::auth::verifier::JobId;
+use crate::limits::{HASH_JOB_OCTETS_MAX, PASSWORD_OCTETS_MAX, SCRAM_ITERATIONS_MAX, SCRAM_SALT_OCTETS};
 use crate::types::Chance;
-use crate::types::{ScramKeys, ScramSalt, Secret};
+use crate::types::{ScramSalt, Secret};
 use std::thread::{JoinHandle, spawn};
 
 /// The smallest argon2id there is, so that tests are quick.
