@@ -231,7 +231,17 @@ fn look(
         (of_words(&words, chance), common(names, &words))
     };
     let (measured, evidence) = match view {
-        View::Codes => word(|(visit, _)| visit.codes(), chance),
+        View::Codes => {
+            let (measured, [one, other]) = word(|(visit, _)| visit.codes(), chance);
+            let example = |side: usize| {
+                let seen = pairs.first().and_then(|pair| pair.get(side));
+                seen.map_or_else(String::new, |(visit, _)| short(&visit.text()))
+            };
+            (
+                measured,
+                [format!("{one}, such as: {}", example(0)), format!("{other}, such as: {}", example(1))],
+            )
+        }
         View::Text => word(|(visit, _)| visit.text(), chance),
         View::Sizes => word(|(visit, _)| format!("{} octets", visit.sizes()), chance),
         View::Ending => word(|(visit, _)| visit.ending(), chance),

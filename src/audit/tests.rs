@@ -202,7 +202,7 @@ fn an_alias_that_is_answered_otherwise_is_told_with_what_was_said() {
     });
     let findings = judged(Probe::AuthPlain, &made);
     assert_eq!(named(&findings, Judgement::Leaks), ["auth-plain-reply", "auth-plain-size"]);
-    assert_eq!(findings[0].evidence[0], "alias: 40 of 40: 451 4.3.0 1");
+    assert_eq!(findings[0].evidence[0], "alias: 40 of 40: 451 4.3.0, such as: 451 4.3.0 oops");
     let score = Score::of(findings, 0.05);
     assert!((score.max_bits - 1.0).abs() < 1e-9 && score.sum_bits > 1.9 && score.is_above_threshold());
 }

@@ -39,8 +39,10 @@ impl Heard {
     fn codes(&self) -> String {
         match self {
             Self::Reply(text) => {
-                let enhanced = text.get(4..).and_then(mask::enhanced_code).unwrap_or("-");
-                format!("{} {enhanced} {}", self.code(), text.lines().count())
+                let enhanced = text.get(4..).and_then(mask::enhanced_code).unwrap_or("(no enhanced code)");
+                let lines = text.lines().count();
+                let lines = if lines > 1 { format!(" in {lines} lines") } else { String::new() };
+                format!("{} {enhanced}{lines}", self.code())
             }
             Self::Closed => "closed".to_owned(),
             Self::Broken => "broken".to_owned(),
@@ -132,6 +134,16 @@ impl Visit {
     }
 
     fn joined(&self, of: impl Fn(&Step) -> String) -> String {
-        self.steps.iter().map(of).collect::<Vec<_>>().join(" | ")
+        let mut parts: Vec<(String, usize)> = Vec::new();
+        for part in self.steps.iter().map(of) {
+            match parts.last_mut() {
+                Some((last, count)) if *last == part => *count = count.saturating_add(1),
+                Some(_) | None => parts.push((part, 1)),
+            }
+        }
+        let told = |(part, count): (String, usize)| {
+            if count > 1 { format!("{count} times {part}") } else { part }
+        };
+        parts.into_iter().map(told).collect::<Vec<_>>().join(" | ")
     }
 }
