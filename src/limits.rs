@@ -8,8 +8,10 @@ const KIB: u64 = 1024;
 /// One mebibyte.
 const MIB: u64 = 1024 * KIB;
 
+mod audit;
 mod login;
 
+pub use audit::*;
 pub use login::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("limits", &[]),
+    ("audit", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
     ("control", &["auth", "directory", "telemetry"]),
     ("frame", &[]),
@@ -68,6 +69,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
+            "audit",
             "auth",
             "config",
             "contract",

@@ -1,5 +1,7 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
+pub mod audit;
+
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
 use crate::auth::report::DayNumber;
@@ -51,7 +53,7 @@ pub enum Since {
 }
 
 /// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Print this.
     Help(String),
@@ -73,6 +75,8 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Try a server as a stranger would.
+    Audit(audit::Order),
     /// Look at a configuration.
     ConfigCheck {
         /// The file.
@@ -330,6 +334,7 @@ impl Given {
                 })?;
                 Ok(Command::Serve { config, settings })
             }
+            Verb::Audit => Ok(Command::Audit(self.audit()?)),
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
@@ -431,6 +436,7 @@ impl Given {
                 DataCommand::MailShow(self.address(spec, 0)?, Uid(id))
             }
             Verb::LocalServe
+            | Verb::Audit
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arguments;
+pub mod audit;
 pub mod change;
 pub mod credential;
 pub mod direct;
@@ -57,6 +58,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
             return localserve::localserve(&dir, port_base, &settings);
         }
         Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
+        Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
         Command::ServeChild => return Ok(server::start::run()),

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 pub enum Verb {
     LocalServe,
     Serve,
+    Audit,
     ConfigCheck,
     DomainAdd,
     DomainRemove,
@@ -267,6 +268,30 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "forget what the throttle holds against an address and its networks, or against a login",
         "",
+    ),
+    spec(
+        Verb::Audit,
+        &["audit"],
+        "[--to HOST:PORT]",
+        (0, 0),
+        &[
+            Opt::To,
+            Opt::Submission,
+            Opt::Submissions,
+            Opt::Known,
+            Opt::Alias,
+            Opt::Samples,
+            Opt::Rate,
+            Opt::Threshold,
+            Opt::IOwnThisHost,
+            Opt::Json,
+        ],
+        "try a server as a stranger would, and say what it tells about who exists",
+        "Without --to it audits gatepost itself: a server of its own, which goes when it is done. It logs in to nobody\n\
+         and delivers nothing: it gives wrong passwords and asks for recipients. For each channel it says how many bits\n\
+         an answer tells about whether an address or login exists, 0 to 1. Exit code 1 if a channel that need not\n\
+         tell is above the threshold, 69 if there is no server. A host that is not this machine wants\n\
+         --i-own-this-host. --known and --alias name addresses that exist; others of the same shape are made up.",
     ),
     spec(Verb::MailList, &["mail", "list"], "ACCOUNT", (1, 1), LIST, "the messages of an account", ""),
     spec(
