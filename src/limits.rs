@@ -10,9 +10,11 @@ const MIB: u64 = 1024 * KIB;
 
 mod audit;
 mod login;
+mod replay;
 
 pub use audit::*;
 pub use login::*;
+pub use replay::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 

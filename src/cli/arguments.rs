@@ -1,6 +1,7 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
 pub mod audit;
+pub mod replay;
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
@@ -75,6 +76,8 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Play dialogues.
+    Replay(replay::Order),
     /// Try a server as a stranger would.
     Audit(audit::Order),
     /// Look at a configuration.
@@ -335,6 +338,7 @@ impl Given {
                 Ok(Command::Serve { config, settings })
             }
             Verb::Audit => Ok(Command::Audit(self.audit()?)),
+            Verb::Replay => Ok(Command::Replay(self.replay(spec)?)),
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
@@ -437,6 +441,7 @@ impl Given {
             }
             Verb::LocalServe
             | Verb::Audit
+            | Verb::Replay
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck

@@ -24,6 +24,7 @@ pub mod output;
 pub mod password;
 pub mod place;
 pub mod remote;
+pub mod replay;
 pub mod report;
 pub mod serve;
 pub mod spec;
@@ -58,6 +59,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
             return localserve::localserve(&dir, port_base, &settings);
         }
         Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
+        Command::Replay(order) => return replay::replay(&order),
         Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,

@@ -20,6 +20,12 @@ pub enum Opt {
     Submissions,
     Known,
     Alias,
+    Update,
+    Starttls,
+    Account,
+    PasswordFile,
+    Unknown,
+    Count,
     Samples,
     Rate,
     Threshold,
@@ -27,7 +33,7 @@ pub enum Opt {
 }
 
 impl Opt {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 26] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -44,6 +50,12 @@ impl Opt {
         Self::Submissions,
         Self::Known,
         Self::Alias,
+        Self::Update,
+        Self::Starttls,
+        Self::Account,
+        Self::PasswordFile,
+        Self::Unknown,
+        Self::Count,
         Self::Samples,
         Self::Rate,
         Self::Threshold,
@@ -70,6 +82,12 @@ impl Opt {
             Self::Submissions => "submissions",
             Self::Known => "known",
             Self::Alias => "alias",
+            Self::Update => "update",
+            Self::Starttls => "starttls",
+            Self::Account => "account",
+            Self::PasswordFile => "password-file",
+            Self::Unknown => "unknown",
+            Self::Count => "count",
             Self::Samples => "samples",
             Self::Rate => "rate",
             Self::Threshold => "threshold",
@@ -88,16 +106,22 @@ impl Opt {
     pub fn value(self) -> Option<&'static str> {
         match self {
             Self::Dir => Some("DIR"),
-            Self::Config => Some("FILE"),
+            Self::Config | Self::PasswordFile => Some("FILE"),
             Self::Set => Some("KEY=VALUE"),
-            Self::PortBase | Self::Samples | Self::Rate => Some("NUMBER"),
-            Self::To | Self::Known | Self::Alias => Some("ADDRESS"),
+            Self::PortBase | Self::Samples | Self::Rate | Self::Count => Some("NUMBER"),
+            Self::To | Self::Known | Self::Alias | Self::Account | Self::Unknown => Some("ADDRESS"),
             Self::Submission | Self::Submissions => Some("HOST:PORT"),
             Self::Threshold => Some("BITS"),
             Self::AppPasswordsOnly => Some("on|off"),
             Self::Name => Some("TEXT"),
             Self::Since => Some("DAYS|DATE"),
-            Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll | Self::IOwnThisHost => None,
+            Self::Json
+            | Self::PasswordStdin
+            | Self::Suspend
+            | Self::NoCatchAll
+            | Self::IOwnThisHost
+            | Self::Update
+            | Self::Starttls => None,
         }
     }
 
@@ -116,6 +140,12 @@ impl Opt {
             | Self::Name
             | Self::Suspend
             | Self::NoCatchAll
+            | Self::Update
+            | Self::Starttls
+            | Self::Account
+            | Self::PasswordFile
+            | Self::Unknown
+            | Self::Count
             | Self::Submission
             | Self::Submissions
             | Self::Samples
@@ -140,7 +170,13 @@ impl Opt {
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
-            Self::To => "a member, repeatable; for audit the server, HOST:PORT",
+            Self::To => "a member, repeatable; for audit and replay the server, HOST:PORT",
+            Self::Update => "write into each file what happens now, so that it agrees",
+            Self::Starttls => "log in on submission after STARTTLS, also where a file does without",
+            Self::Account => "an account of that server, in place of the first of each file",
+            Self::PasswordFile => "a file whose first line is that account's password",
+            Self::Unknown => "an address that server does not have, in place of those a file does not have",
+            Self::Count => "sessions at most (1000)",
             Self::Submission => "where users log in behind STARTTLS",
             Self::Submissions => "where users log in with TLS at once",
             Self::Known => "an address that can log in; repeatable",

@@ -10,6 +10,7 @@ pub enum Verb {
     LocalServe,
     Serve,
     Audit,
+    Replay,
     ConfigCheck,
     DomainAdd,
     DomainRemove,
@@ -268,6 +269,33 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "forget what the throttle holds against an address and its networks, or against a login",
         "",
+    ),
+    spec(
+        Verb::Replay,
+        &["replay"],
+        "FILE|DIR... [--to HOST:PORT]",
+        (1, usize::MAX),
+        &[
+            Opt::Update,
+            Opt::To,
+            Opt::Submission,
+            Opt::Submissions,
+            Opt::Starttls,
+            Opt::Account,
+            Opt::PasswordFile,
+            Opt::Unknown,
+            Opt::Rate,
+            Opt::Count,
+            Opt::IOwnThisHost,
+            Opt::Json,
+        ],
+        "play dialogue files, in memory or against a server, and say what differs",
+        "Without --to each file is played in memory, the same on every machine; the first difference is shown with the\n\
+         lines around it, - what is written and + what came. Of a directory all files that end in .txt are played. The\n\
+         last line is `N passed, N failed`. Exit code 0 if all agree, 1 if one differs, 65 if a file is no dialogue.\n\
+         With --to the files are played against a server of any make on this machine, and a score card is printed:\n\
+         lost connections, replies of another class, what tells accounts apart, slow answers. Exit code 0 if nothing\n\
+         was found, 1 if something was, 69 if nobody answers.",
     ),
     spec(
         Verb::Audit,

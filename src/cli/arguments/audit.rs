@@ -75,7 +75,7 @@ impl Given {
         }
     }
 
-    fn number<T>(&self, opt: Opt, min: T, max: T) -> Result<Option<T>, Failure>
+    pub(super) fn number<T>(&self, opt: Opt, min: T, max: T) -> Result<Option<T>, Failure>
     where
         T: std::str::FromStr + PartialOrd + std::fmt::Display,
     {
