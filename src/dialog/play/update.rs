@@ -68,13 +68,34 @@ impl<'p> Updater<'p, '_> {
             if speaker.is_none() || speaker != speaking {
                 self.player.deliver()?;
             }
+            let goes_on = speaker.is_some() && speaker == speaking;
             speaking = speaker;
             self.player.line = entry.line;
-            self.entry(entry)?;
+            match &entry.kind {
+                // What is sent in a row stays together.
+                Kind::Session(..) if goes_on => {
+                    self.changes.push(Change::Same(entry.clone()));
+                    self.player.entry(&entry.kind)?;
+                }
+                kind => {
+                    self.greet(dialog, kind);
+                    self.entry(entry)?;
+                }
+            }
         }
         self.player.deliver()?;
         self.player.line = self.player.line.saturating_add(1);
         self.end()
+    }
+
+    /// Where no reply of a session is written down, it is greeted before its client speaks.
+    fn greet(&mut self, dialog: &Dialog, kind: &'p Kind) {
+        let Kind::Session(number, event @ Event::Client(..)) = kind else { return };
+        let is_reply = |event: &Event| matches!(event, Event::Reply(_) | Event::Replies(..));
+        let mut events = dialog.entries.iter().filter_map(|entry| entry.kind.of_session(*number));
+        if !self.player.places.contains_key(number) && !events.any(is_reply) {
+            self.player.place(*number, Some(event));
+        }
     }
 
     fn came(&mut self, kind: Kind) {
