@@ -7,7 +7,6 @@
 use super::dialogs;
 use gatepost::auth::verdict::{LoginVerdict, ProvenBy, Refusal, ThrottleRule, Unavailability};
 use gatepost::contract::Cause;
-use gatepost::dialog::play::play;
 use gatepost::smtp::offence::Offence;
 use gatepost::smtp::outcome::{MessageRefusal, RecipientReason};
 use gatepost::telemetry::note::{Note, login_reason};
@@ -27,12 +26,12 @@ struct Reached {
 fn reached() -> Reached {
     let mut reached = Reached::default();
     for file in dialogs() {
-        for transcript in play(&file.dialog).sessions.into_values() {
+        for transcript in file.report.sessions.values() {
             reached.causes.extend(transcript.end.map(Cause::name));
-            for note in transcript.notes {
+            for note in &transcript.notes {
                 match note {
                     Note::Offence(offence) => drop(reached.offences.insert(offence.name())),
-                    Note::Login { verdict, .. } => drop(reached.logins.insert(login_reason(verdict))),
+                    Note::Login { verdict, .. } => drop(reached.logins.insert(login_reason(*verdict))),
                     Note::RecipientRefused { reason, .. } => drop(reached.recipients.insert(reason.name())),
                     Note::MessageRefused { reason, .. } => drop(reached.messages.insert(reason)),
                     Note::Accepted { .. }
