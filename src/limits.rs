@@ -369,7 +369,7 @@ pub const DIALOG_FILE_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// Octets that all counted runs of a dialogue file may grow to.
 pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// Sessions of one dialogue file.
-pub const DIALOG_SESSIONS_MAX: u8 = 9;
+pub const DIALOG_SESSIONS_MAX: u8 = 99;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
 /// Octets of a line of a reply that a dialogue hears from a server, with its CRLF (RFC 5321 section 4.5.3.1.5).

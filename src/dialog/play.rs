@@ -1,5 +1,6 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+use super::book::{Book, Judged};
 use super::compare::{Claimed, Seen, matches, shown, wire};
 use super::seat::{Around, Seat};
 pub use super::seat::{DurableMessage, Transcript};
@@ -9,7 +10,7 @@ use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where the monotonic clock of a dialogue begins: not at zero, so that nothing relies on that.
@@ -37,6 +38,8 @@ pub struct Report {
     pub sessions: BTreeMap<u8, Transcript>,
     /// The messages that became durable, in order.
     pub messages: Vec<DurableMessage>,
+    /// What was counted, by name; nothing that is zero.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// A difference between a dialogue and what happened.
@@ -86,16 +89,21 @@ fn play_as(dialog: &Dialog, cuts: &mut Cuts<'_>, strict: bool) -> Report {
         Ok(world) => world,
         Err((line, what)) => {
             let difference = Some(Difference { line, what, is_law: false });
-            return Report { difference, sessions: BTreeMap::new(), messages: Vec::new() };
+            return Report {
+                difference,
+                sessions: BTreeMap::new(),
+                messages: Vec::new(),
+                counters: BTreeMap::new(),
+            };
         }
     };
     let mut player = Player::new(dialog, &world, cuts, strict);
     let played = player.run();
     let sessions =
         player.places.iter().map(|(number, place)| (*number, place.seat.transcript.clone())).collect();
-    let messages = player.messages.clone();
+    let (messages, counters) = (player.messages.clone(), player.counters());
     let difference = played.and_then(|()| player.afterlife()).err();
-    Report { difference, sessions, messages }
+    Report { difference, sessions, messages, counters }
 }
 
 /// A session and how far its dialogue has come.
@@ -109,6 +117,11 @@ struct Place {
     end_seen: bool,
     /// Client octets not yet given to it.
     waiting: Vec<u8>,
+    facts: PeerFacts,
+    /// Where it was opened by an `OPEN:` line, a first `TLS:` line only says what its handshake came to.
+    handshake_told: bool,
+    /// Whether a `CUT:` line stood, and how many notes there were by then.
+    cut: Option<usize>,
 }
 
 struct Player<'p, 'c> {
@@ -120,6 +133,10 @@ struct Player<'p, 'c> {
     places: BTreeMap<u8, Place>,
     messages: Vec<DurableMessage>,
     claimed: Claimed,
+    /// What judges logins, where it is not the world.
+    book: Option<Book>,
+    /// Counters that were written down.
+    counted: BTreeSet<&'p str>,
     /// Octets all clients sent.
     sent: usize,
     line: usize,
@@ -147,6 +164,8 @@ impl<'p, 'c> Player<'p, 'c> {
             places: BTreeMap::new(),
             messages: Vec::new(),
             claimed: Claimed::default(),
+            book: dialog.head.throttle.then(|| Book::new(BEGIN, world, dialog.head.seed)),
+            counted: BTreeSet::new(),
             sent: 0,
             line: 1,
             strict,
@@ -174,7 +193,7 @@ impl<'p, 'c> Player<'p, 'c> {
             let speaker = match kind {
                 Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => continue,
                 Kind::Session(number, Event::Client(..)) => Some(*number),
-                Kind::Session(..) | Kind::Pass(_) | Kind::Stop | Kind::Message(_) => None,
+                Kind::Session(..) | Kind::Pass(_) | Kind::Stop | Kind::Message(_) | Kind::Count(..) => None,
             };
             // What one client says in a row arrives together.
             if speaker.is_none() || speaker != speaking {
@@ -192,18 +211,45 @@ impl<'p, 'c> Player<'p, 'c> {
         if self.strict { self.end() } else { Ok(()) }
     }
 
-    fn entry(&mut self, kind: &Kind) -> Step {
+    fn entry(&mut self, kind: &'p Kind) -> Step {
         match kind {
             Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => Ok(()),
             Kind::Session(number, event) => self.session(*number, event),
             Kind::Pass(ms) => self.pass(*ms),
             Kind::Stop => self.stop(),
             Kind::Message(expected) => self.message(expected),
+            Kind::Count(name, count) => self.count(name, *count),
         }
     }
 
-    /// Takes durable messages over and looks whether a law was broken.
+    /// Brings logins to the book and verdicts back, until nothing more is asked and nothing leaves now.
+    fn consult_book(&mut self) {
+        let around = self.around();
+        let Some(book) = &mut self.book else { return };
+        loop {
+            for place in self.places.values_mut() {
+                if place.seat.end().is_some() {
+                    book.forget(place.facts.session);
+                }
+                if let Some((ticket, question)) = place.seat.take_for_book() {
+                    book.ask(around.now, place.facts, ticket, question);
+                }
+            }
+            let judged = book.due(around.now);
+            if judged.is_empty() {
+                return;
+            }
+            for Judged { session, ticket, answer } in judged {
+                if let Some(place) = self.places.values_mut().find(|place| place.facts.session == session) {
+                    place.seat.judged(around, ticket, answer);
+                }
+            }
+        }
+    }
+
+    /// Consults the book, takes durable messages over and looks whether a law was broken.
     fn after_step(&mut self) -> Step {
+        self.consult_book();
         let mut broken = None;
         for (number, place) in &mut self.places {
             self.messages.append(&mut place.seat.durable);
@@ -219,40 +265,65 @@ impl<'p, 'c> Player<'p, 'c> {
         let around = self.around();
         let head = &self.dialog.head;
         let settings = &self.settings;
+        let has_book = self.book.is_some();
+        let (listener, address) = match event {
+            Some(Event::Open(listener, peer)) => {
+                (listener.unwrap_or(head.listener), peer.unwrap_or(head.peer))
+            }
+            Some(_) | None => (head.listener, head.peer),
+        };
+        let first = match event {
+            Some(Event::Open(..)) => self.after_open(number),
+            Some(_) | None => event,
+        };
         self.places.entry(number).or_insert_with(|| {
             let mut seed = [number; 32];
             for (to, from) in seed.iter_mut().zip(head.seed.to_be_bytes()) {
                 *to = from;
             }
-            let facts = PeerFacts {
-                session: SessionId(u64::from(number)),
-                address: head.peer,
-                listener: head.listener,
-            };
-            let tls = match (head.listener, event) {
+            let facts = PeerFacts { session: SessionId(u64::from(number)), address, listener };
+            let tls = match (listener, first) {
                 (Listener::Submissions, Some(Event::TlsUp(facts))) => Some(facts.clone()),
                 (Listener::Submissions, _) => Some(usual_tls()),
                 (Listener::Smtp | Listener::Submission, _) => None,
             };
             Place {
-                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls),
+                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls, has_book),
                 matched: 0,
                 block: Vec::new(),
                 end_seen: false,
                 waiting: Vec::new(),
+                facts,
+                handshake_told: listener == Listener::Submissions && matches!(first, Some(Event::TlsUp(_))),
+                cut: None,
             }
         })
     }
 
+    /// What follows the `OPEN:` line of a session.
+    fn after_open(&self, number: u8) -> Option<&'p Event> {
+        let dialog = self.dialog;
+        let rest = dialog.entries.iter().skip_while(|entry| entry.line <= self.line);
+        rest.filter_map(|entry| entry.kind.of_session(number)).next()
+    }
+
     fn session(&mut self, number: u8, event: &Event) -> Step {
         let around = self.around();
-        // Where the door begins with a handshake, a first `TLS:` line only says what it came to.
-        let opens = !self.places.contains_key(&number) && self.dialog.head.listener == Listener::Submissions;
+        let is_new = !self.places.contains_key(&number);
         let place = self.place(number, Some(event));
+        if place.cut.is_some() {
+            return self.differs("nothing more is known of this session: it was cut above");
+        }
         if !place.block.is_empty() && !matches!(event, Event::Reply(_)) {
             return self.differs("the reply begun above (\"250-\") has no last line");
         }
+        // Where the door begins with a handshake, a first `TLS:` line only says what it came to.
+        let opens = place.handshake_told && matches!(event, Event::TlsUp(_));
+        place.handshake_told &= matches!(event, Event::Open(..));
         match event {
+            Event::Open(..) if is_new => {}
+            Event::Open(..) => return self.differs("this session is open already"),
+            Event::Cut => place.cut = Some(place.seat.transcript.notes.len()),
             Event::Client(text, crlf) => {
                 text.expand(&mut place.waiting);
                 if *crlf {
@@ -347,6 +418,8 @@ impl<'p, 'c> Player<'p, 'c> {
             | Event::TlsFailed
             | Event::PeerClosed
             | Event::Broken
+            | Event::Open(..)
+            | Event::Cut
             | Event::Closed(_) => Ok(()),
         }
     }
@@ -382,7 +455,8 @@ impl<'p, 'c> Player<'p, 'c> {
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        self.places.values().filter_map(|place| place.seat.next_deadline()).min()
+        let seats = self.places.values().filter_map(|place| place.seat.next_deadline());
+        seats.chain(self.book.as_ref().and_then(Book::next_deadline)).min()
     }
 
     fn fire(&mut self) -> Step {
@@ -406,6 +480,28 @@ impl<'p, 'c> Player<'p, 'c> {
         checked.or_else(|what| self.differs(what))
     }
 
+    /// What all sessions counted, as far as they are known.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters: BTreeMap<String, u64> = BTreeMap::new();
+        for place in self.places.values() {
+            let notes = &place.seat.transcript.notes;
+            for note in notes.iter().take(place.cut.unwrap_or(notes.len())) {
+                let (event, kind) = note.counter();
+                let count = counters.entry(format!("{event}/{kind}")).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        counters
+    }
+
+    fn count(&mut self, name: &'p str, expected: u64) -> Step {
+        self.counted.insert(name);
+        match self.counters().get(name).copied().unwrap_or_default() {
+            count if count == expected => Ok(()),
+            count => self.differs(format!("expected {name} {expected}, and {count} were counted")),
+        }
+    }
+
     /// What was not written down, at the end.
     fn end(&mut self) -> Step {
         if let Err(what) = self.claimed.body_is_whole(&seen(&self.messages, self.world)) {
@@ -413,6 +509,9 @@ impl<'p, 'c> Player<'p, 'c> {
         }
         let numbers: Vec<u8> = self.places.keys().copied().collect();
         for number in numbers {
+            if self.place(number, None).cut.is_some() {
+                continue;
+            }
             self.no_reply_left(number)?;
             let place = self.place(number, None);
             if let Some(about) = place.seat.unused_answer() {
@@ -426,7 +525,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 ));
             }
         }
-        Ok(())
+        let counters = if self.counted.is_empty() { BTreeMap::new() } else { self.counters() };
+        match counters.iter().find(|(name, _)| !self.counted.contains(name.as_str())) {
+            Some((name, count)) => self.differs(format!("this is not written down: COUNT: {name} {count}")),
+            None => Ok(()),
+        }
     }
 
     /// The law that every session ends when only timers remain. What happens here is not compared.

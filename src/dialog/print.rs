@@ -32,6 +32,7 @@ fn kind(head: &Head, kind: &Kind) -> String {
         Kind::Pass(ms) => line("T", &pass(*ms)),
         Kind::Stop => line("STOP", ""),
         Kind::Message(expected) => message(expected),
+        Kind::Count(name, count) => line("COUNT", &format!("{name} {count}")),
     }
 }
 
@@ -49,6 +50,7 @@ fn head_value(head: &Head, key: HeadKey) -> String {
         HeadKey::Size => head.message_octets_max.to_string(),
         HeadKey::Tls => if head.tls_available { "available" } else { "none" }.to_owned(),
         HeadKey::Seed => head.seed.to_string(),
+        HeadKey::Throttle => if head.throttle { "on" } else { "off" }.to_owned(),
     }
 }
 
@@ -86,6 +88,11 @@ fn each(key: &str, addresses: &[Address]) -> String {
 
 fn session(number: u8, event: &Event) -> String {
     let (name, mark, rest) = match event {
+        Event::Open(door, peer) => {
+            let words =
+                door.iter().map(|door| door.name().to_owned()).chain(peer.iter().map(ToString::to_string));
+            ("OPEN", "", words.collect::<Vec<_>>().join(" "))
+        }
         Event::Client(text, true) => ("C", "", text.to_string()),
         Event::Client(text, false) => ("C", "-", text.to_string()),
         Event::Reply(reply) => ("S", "", reply_line(reply)),
@@ -98,6 +105,7 @@ fn session(number: u8, event: &Event) -> String {
         Event::PeerClosed => ("EOF", "", String::new()),
         Event::Broken => ("RST", "", String::new()),
         Event::Closed(cause) => ("CLOSE", "", cause.name().to_owned()),
+        Event::Cut => ("CUT", "", String::new()),
     };
     let digits = if number == 1 { String::new() } else { number.to_string() };
     line(&format!("{name}{digits}{mark}"), &rest)

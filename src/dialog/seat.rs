@@ -62,6 +62,12 @@ pub(super) struct Seat {
     handshake: bool,
     timers: BTreeMap<Timer, Moment>,
     open: Option<Open>,
+    /// Whether logins are judged by the login book and not by the world.
+    has_book: bool,
+    /// A login for the book.
+    for_book: Option<(Ticket, Question)>,
+    /// A login that the book has.
+    at_book: Option<Ticket>,
     last_ticket: Option<Ticket>,
     given: BTreeMap<About, VecDeque<Given>>,
     kept: Vec<u8>,
@@ -108,6 +114,7 @@ impl Seat {
         settings: Arc<Settings>,
         chance: Chance,
         tls: Option<TlsFacts>,
+        has_book: bool,
     ) -> Self {
         let message_octets_max = settings.message_octets_max;
         let mut seat = Self {
@@ -119,6 +126,9 @@ impl Seat {
             handshake: false,
             timers: BTreeMap::new(),
             open: None,
+            has_book,
+            for_book: None,
+            at_book: None,
             last_ticket: None,
             given: BTreeMap::new(),
             kept: Vec::new(),
@@ -163,7 +173,24 @@ impl Seat {
 
     /// The connection is gone: the session hears nothing more.
     pub(super) fn cut_off(&mut self, cause: Cause) {
-        self.transcript.end.get_or_insert(cause);
+        if self.end().is_none() {
+            self.transcript.notes.push(self.session.closed_note(cause));
+            self.transcript.end = Some(cause);
+        }
+    }
+
+    /// A login that the book is to judge, once.
+    pub(super) fn take_for_book(&mut self) -> Option<(Ticket, Question)> {
+        self.for_book.take()
+    }
+
+    /// What the book says of a login it was given.
+    pub(super) fn judged(&mut self, around: Around<'_>, ticket: Ticket, answer: Answer) {
+        if self.at_book == Some(ticket) {
+            self.at_book = None;
+            self.bring(around, ticket, answer);
+            self.settle(around);
+        }
     }
 
     /// Something happened that carries nothing.
@@ -273,9 +300,15 @@ impl Seat {
         self.law(replies <= self.lines.saturating_add(2), "it said more replies than it was given lines");
     }
 
-    /// Answers the open question, and then once more with a ticket that is stale by then.
+    /// Answers the open question, or leaves it to the book.
     fn answer(&mut self, around: Around<'_>) {
         let Some(open) = self.open.take() else { return };
+        let is_login = about(&open.question) == About::Login;
+        if self.has_book && is_login && open.given == Given::World {
+            self.at_book = Some(open.ticket);
+            self.for_book = Some((open.ticket, open.question));
+            return;
+        }
         let answer = around.world.answer_as_given(&open.question, &open.given);
         if let (Question::Commit(commit), Answer::Commit(answer)) = (open.question, &answer) {
             self.commit_answer = Some(*answer);
@@ -284,11 +317,16 @@ impl Seat {
                 self.durable.push(DurableMessage { commit: *commit, body });
             }
         }
-        self.step(around, Event::Answered(open.ticket, answer));
+        self.bring(around, open.ticket, answer);
         self.law(self.commit_answer.is_none(), "it did not reply when a commit was answered");
+    }
+
+    /// Brings an answer, and then another with a ticket that is stale by then.
+    fn bring(&mut self, around: Around<'_>, ticket: Ticket, answer: Answer) {
+        self.step(around, Event::Answered(ticket, answer));
         if self.end().is_none() && self.open.is_none() {
             let stale = Answer::Commit(CommitAnswer::Durable);
-            let (_, actions) = self.step(around, Event::Answered(open.ticket, stale));
+            let (_, actions) = self.step(around, Event::Answered(ticket, stale));
             self.law(actions == 0, "it acted on an answer whose ticket is stale");
         }
     }
@@ -310,7 +348,7 @@ impl Seat {
             self.law(self.end().is_none(), "something followed the close");
             self.act(action);
         }
-        let waits = self.open.is_some() || self.handshake || self.end().is_some();
+        let waits = self.open.is_some() || self.at_book.is_some() || self.handshake || self.end().is_some();
         self.law(!(waits && self.session.wants_read()), "it wants octets while it waits for something else");
         (taken, count)
     }
@@ -366,7 +404,8 @@ impl Seat {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) {
-        self.law(self.open.is_none(), "it asked a question before the last one was answered");
+        let is_free = self.open.is_none() && self.at_book.is_none();
+        self.law(is_free, "it asked a question before the last one was answered");
         self.law(self.last_ticket != Some(ticket), "it used a ticket twice");
         if let Question::Commit(commit) = &question {
             self.check_commit(commit);
@@ -421,7 +460,7 @@ mod tests {
             scram: crate::types::ScramUse::All,
             idle_ms: limits::IDLE_MS,
         };
-        let mut seat = Seat::open(around, facts, Arc::new(settings), Chance::from_seed([0; 32]), None);
+        let mut seat = Seat::open(around, facts, Arc::new(settings), Chance::from_seed([0; 32]), None, false);
         assert_eq!(seat.broken_law, None);
         test(&mut seat, around);
         seat.broken_law

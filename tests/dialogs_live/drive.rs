@@ -53,8 +53,8 @@ pub fn play(server: &Server, dialog: &Dialog, cut: Cut) -> Result<(), Difference
     while let Some(deed) = caller.next()? {
         let until = Instant::now() + PATIENCE;
         match deed {
-            Deed::Connect(number) => {
-                let wire = Wire::connect(peer, server.address(dialog.head.listener));
+            Deed::Connect(number, listener) => {
+                let wire = Wire::connect(peer, server.address(listener));
                 talks.insert(number, Talk { wire, ear: Ear::default() });
             }
             Deed::Send(number, octets) => {
