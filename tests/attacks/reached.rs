@@ -120,6 +120,7 @@ fn every_offence_occurs() {
 fn next_verdict(verdict: LoginVerdict) -> Option<LoginVerdict> {
     let refused = LoginVerdict::Refused;
     let unavailable = LoginVerdict::Unavailable;
+    let throttled = |rule| unavailable(Unavailability::Throttled(rule));
     Some(match verdict {
         LoginVerdict::Accepted(account, _) => LoginVerdict::Disabled(account),
         LoginVerdict::Disabled(_) => refused(Refusal::WrongPassword),
@@ -137,18 +138,16 @@ fn next_verdict(verdict: LoginVerdict) -> Option<LoginVerdict> {
         LoginVerdict::Refused(Refusal::Nonce) => unavailable(Unavailability::Directory),
         LoginVerdict::Unavailable(Unavailability::Directory) => unavailable(Unavailability::QueueFull),
         LoginVerdict::Unavailable(Unavailability::QueueFull) => unavailable(Unavailability::Worker),
-        LoginVerdict::Unavailable(
-            Unavailability::Worker
-            | Unavailability::Throttled(
-                ThrottleRule::DenyList
-                | ThrottleRule::Host
-                | ThrottleRule::Net
-                | ThrottleRule::Wide
-                | ThrottleRule::Login,
-            ),
-        )
+        LoginVerdict::Unavailable(Unavailability::Worker) => throttled(ThrottleRule::DenyList),
+        LoginVerdict::Unavailable(Unavailability::Throttled(rule)) => match rule {
+            ThrottleRule::DenyList => throttled(ThrottleRule::Host),
+            ThrottleRule::Host => throttled(ThrottleRule::Net),
+            ThrottleRule::Net => throttled(ThrottleRule::Wide),
+            ThrottleRule::Wide => throttled(ThrottleRule::Login),
+            ThrottleRule::Login => return None,
+        },
         // In a dialogue's world every password has its keys at once.
-        | LoginVerdict::Refused(Refusal::NoScramKeys) => return None,
+        LoginVerdict::Refused(Refusal::NoScramKeys) => return None,
     })
 }
 
