@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
@@ -29,6 +29,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
     ("config", &["auth", "contract"]),
+    (
+        "journal",
+        &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],
+    ),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",
@@ -40,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "dialog",
             "directory",
             "frame",
+            "journal",
             "mail",
             "policy",
             "smtp",
@@ -54,8 +59,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
             "frame",
+            "journal",
             "mail",
             "policy",
             "smtp",
