@@ -21,8 +21,7 @@ use crate::limits::{
 use crate::smtp::command::{self, Dialect};
 use crate::smtp::outcome::{self, MessageRefusal};
 use crate::smtp::session::Settings;
-use crate::telemetry::note::Note;
-use crate::telemetry::recorder::{Counter, counter};
+use crate::telemetry::note::{Counter, Note};
 use crate::types::{ForwardPath, Moment, Now};
 use std::sync::Arc;
 
@@ -454,7 +453,7 @@ impl Reel {
         if self.is_cut {
             return;
         }
-        let name = counter(note);
+        let name = note.counter();
         match self.counters.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count = count.saturating_add(1),
             None => self.counters.push((name, 1)),

@@ -11,7 +11,7 @@ use crate::dialog::{Dialog, Entry, Event, Kind, WorldFact};
 use crate::limits::IDLE_MS;
 use crate::mail::date;
 use crate::smtp::session::Settings;
-use crate::telemetry::recorder::Counter;
+use crate::telemetry::note::Counter;
 use crate::types::{Moment, UnixTime};
 use base64ct::{Base64, Encoding};
 use std::collections::BTreeMap;
@@ -133,7 +133,8 @@ fn number(kind: &Kind) -> Option<u8> {
         | Kind::World(_)
         | Kind::Pass(_)
         | Kind::Stop
-        | Kind::Message(_) => None,
+        | Kind::Message(_)
+        | Kind::Count(..) => None,
     }
 }
 
@@ -272,5 +273,5 @@ fn counts(recordings: &[Recording]) -> String {
         let sum = all.entry(*name).or_default();
         *sum = sum.saturating_add(*count);
     }
-    all.iter().map(|((what, which), count)| format!("COUNT: {what}.{which} {count}\n")).collect()
+    all.iter().map(|((what, which), count)| format!("COUNT: {what}/{which} {count}\n")).collect()
 }
