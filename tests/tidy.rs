@@ -33,7 +33,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
         "journal",
         &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],
     ),
-    ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
+    ("dialog", &["auth", "contract", "directory", "journal", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",
         &[

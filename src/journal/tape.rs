@@ -267,13 +267,14 @@ impl Tape {
             Cause::TlsFailed if reel.handshake => {
                 reel.entry(sight.now, "TLS: failed");
                 reel.entry(sight.now, "CLOSE: tls-failed");
-                reel.events.see(&Note::Closed { cause, errors: 0, offence: "tls" });
+                reel.count(&Note::Closed { cause, errors: 0, offence: "tls" });
                 reel.over = true;
             }
             Cause::Broken => {
                 reel.flush(sight);
                 reel.entry(sight.now, "RST:");
                 reel.entry(sight.now, "CLOSE: broken");
+                reel.count(&Note::Closed { cause, errors: 0, offence: "" });
                 reel.over = true;
             }
             Cause::Fault => {
