@@ -7,7 +7,7 @@ pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
 use crate::contract::{self, Cause, Listener, Pace, PeerFacts, TlsFacts};
-use crate::journal::{Arena, Events, Recording, Tape};
+use crate::journal::{Arena, Recording, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
@@ -95,7 +95,7 @@ pub fn play_recorded(dialog: &Dialog, cuts: &mut Cuts<'_>, arena: Arc<Arena>) ->
     // A dialogue that differs has been played up to there.
     let _ = player.run();
     let now = player.now;
-    let ends = |place: &mut Place| place.seat.tape.finish(now, Events::all());
+    let ends = |place: &mut Place| place.seat.tape.whole(now);
     (player.places.values_mut().filter_map(ends).collect(), settings_of(dialog))
 }
 

@@ -133,7 +133,9 @@ fn given_word(about: About, given: &Given) -> &'static str {
     }
 }
 
-pub(super) fn reply_line(reply: &ReplyLine) -> String {
+/// An expected reply, or one line of it, as it stands behind its tag.
+#[must_use]
+pub fn reply_line(reply: &ReplyLine) -> String {
     let mut words = Vec::new();
     if let Some(Enhanced(class, subject, detail)) = reply.enhanced {
         words.push(format!("{class}.{subject}.{detail}"));

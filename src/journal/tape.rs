@@ -305,13 +305,15 @@ impl Tape {
     /// The recording, if the session did any of these.
     #[must_use]
     pub fn finish(&mut self, now: Moment, wanted: Events) -> Option<Recording> {
+        self.whole(now).filter(|recording| !recording.events.common(wanted).is_empty())
+    }
+
+    /// The recording, whatever the session did.
+    #[must_use]
+    pub fn whole(&mut self, now: Moment) -> Option<Recording> {
         let mut reel = self.reel.take()?;
-        let events = reel.events.common(wanted);
-        if events.is_empty() {
-            return None;
-        }
         reel.close(now);
-        Some(Recording { facts: self.facts, began: self.began, events, reel })
+        Some(Recording { facts: self.facts, began: self.began, events: reel.events, reel })
     }
 
     /// Octets it takes of the arena.
