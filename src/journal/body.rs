@@ -2,7 +2,7 @@
 
 use crate::frame::chunk::LineEnds;
 use crate::frame::dot::{DotCut, DotCutter};
-use crate::limits::JOURNAL_DEFECTS_MAX;
+use crate::limits::{JOURNAL_DEFECTS_MAX, RECEIVED_FIELDS_MAX};
 use std::fmt::Write as _;
 
 /// Octets of the lines that stand for others, their CRLF included.
@@ -197,6 +197,14 @@ impl ChunkShape {
         let odd = !self.ends.are_clean() && !(piece.ends_with(b"\r") && !self.shape.odd && self.left > 0);
         self.shape.feed(piece, odd);
         (piece.len(), self.left == 0)
+    }
+
+    /// The text for it where the message is one that goes round, of as many octets if there are enough for that.
+    pub(super) fn loop_text(octets: u64) -> Option<String> {
+        let field = "Received: x\\r\\n";
+        let fields = u64::from(RECEIVED_FIELDS_MAX).saturating_add(1);
+        let rest = octets.checked_sub(fields.saturating_mul(13))?;
+        Some(format!("\\{{{fields}:{field}}}{}", plain_lines(rest)))
     }
 
     /// The text for it, of exactly as many octets; `None` if there were too many oddities for that.

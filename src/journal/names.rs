@@ -111,8 +111,11 @@ impl Names {
             }
         };
         if needs_utf8 && written.is_ascii() {
-            // The domain in its other form would do too, but not every domain has one.
-            return format!("\u{fc}{written}");
+            let (local, domain) = written.rsplit_once('@').unwrap_or((&written, ""));
+            let shown = Domain::parse(domain).map_or_else(|_| domain.to_owned(), |domain| domain.to_unicode());
+            // Not every domain has another form.
+            let sign = if shown.is_ascii() { "\u{fc}" } else { "" };
+            return format!("{sign}{local}@{shown}");
         }
         written
     }

@@ -5,6 +5,7 @@ use super::shape::Around;
 use crate::auth::sasl::Mechanism;
 use crate::auth::scram::client::{Bound, ScramClient};
 use crate::auth::scram::message::{BindingFlag, ClientFinal, ClientFirst};
+use crate::limits::SCRAM_MESSAGE_OCTETS_MAX;
 use crate::types::Address;
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
@@ -103,7 +104,7 @@ impl Exchange {
             }
             State::ScramFirst => self.scram_first(response, around),
             State::ScramLast => match (ClientFinal::parse(response), self.client.take()) {
-                (Some(_), Some(client)) => Said::Proof(Box::new(client)),
+                (Some(_), Some(client)) if response.len() <= SCRAM_MESSAGE_OCTETS_MAX => Said::Proof(Box::new(client)),
                 (_, _) => Said::Line(malformed(response)),
             },
             // A client answers the server's last word with nothing.
@@ -113,7 +114,8 @@ impl Exchange {
     }
 
     fn scram_first(&mut self, response: &[u8], around: &mut Around<'_>) -> Said {
-        let Some(first) = ClientFirst::parse(response) else { return Said::Line(malformed(response)) };
+        let parsed = ClientFirst::parse(response).filter(|_| response.len() <= SCRAM_MESSAGE_OCTETS_MAX);
+        let Some(first) = parsed else { return Said::Line(malformed(response)) };
         let login = name(first.login.as_bytes(), around);
         let other = first.authorize_as.as_ref().map(|other| {
             if is_same(other.as_bytes(), first.login.as_bytes()) { login.clone() } else { name(other.as_bytes(), around) }

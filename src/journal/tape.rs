@@ -16,7 +16,7 @@ use crate::directory::Directory;
 use crate::frame::line::{Cut, LineCutter};
 use crate::limits::{
     AUTH_LINE_OCTETS_MAX, JOURNAL_LAST_WORDS_OCTETS, JOURNAL_SESSION_FIXED_OCTETS, JOURNAL_SESSION_OCTETS_MAX,
-    JOURNAL_STEP_OCTETS, SKIPPED_LINE_OCTETS_MAX,
+    JOURNAL_STEP_OCTETS, RECEIVED_FIELDS_MAX, SKIPPED_LINE_OCTETS_MAX,
 };
 use crate::smtp::command::{self, Dialect};
 use crate::smtp::outcome::{self, MessageRefusal};
@@ -53,6 +53,7 @@ pub(super) enum ProofOutcome {
     Right,
     Wrong,
     OtherNonce,
+    OtherBinding,
 }
 
 /// What runs beside a session. It holds nothing of its own until the peer says something.
@@ -137,6 +138,8 @@ pub(super) struct Reel {
     pace: Pace,
     /// The reply to come names a message.
     names_message: bool,
+    /// Octets of the chunk that the client sent last; zero behind anything else.
+    chunk_octets: u64,
     scratch: Vec<u8>,
 }
 
@@ -354,6 +357,7 @@ impl Reel {
             recipient: None,
             pace: Pace::default(),
             names_message: false,
+            chunk_octets: 0,
             scratch: Vec::new(),
         })
     }
@@ -575,6 +579,7 @@ impl Reel {
                 Some(ProofOutcome::Right)
             }
             LoginVerdict::Refused(Refusal::Nonce) => Some(ProofOutcome::OtherNonce),
+            LoginVerdict::Refused(Refusal::ChannelBinding) => Some(ProofOutcome::OtherBinding),
             LoginVerdict::Refused(Refusal::NoScramKeys) => None,
             LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => Some(ProofOutcome::Wrong),
         };
@@ -588,10 +593,8 @@ impl Reel {
         match note {
             Note::EarlyTalk => self.early = Some(self.text.len()),
             Note::Accepted { .. } => self.names_message = true,
-            // A loop is seen by its Received fields, which were not kept.
             Note::MessageRefused { reason, .. } if *reason == MessageRefusal::Loop.name() => {
-                let at = self.last_client;
-                self.entry_at(sight.now, at, "C-: \\{101:Received: x\\r\\n}");
+                self.was_loop(sight.now);
             }
             Note::MessageRefused { .. }
             | Note::Login { .. }
@@ -602,6 +605,20 @@ impl Reel {
             | Note::Verify
             | Note::Closed { .. } => {}
         }
+    }
+
+    /// The message just taken goes round: that is seen by its Received fields, which were not kept.
+    fn was_loop(&mut self, now: Moment) {
+        let octets = match self.chunk_octets {
+            0 => u64::from(RECEIVED_FIELDS_MAX).saturating_add(1).saturating_mul(13),
+            octets => octets,
+        };
+        let Some(text) = ChunkShape::loop_text(octets) else { return };
+        let at = self.last_client;
+        if self.chunk_octets > 0 {
+            self.text.truncate(at);
+        }
+        self.entry_at(now, at, &format!("C-: {text}"));
     }
 
     fn tls_is_up(&mut self, now: Moment, facts: &TlsFacts) {
@@ -671,6 +688,7 @@ impl Reel {
         // Whatever is beyond the ceiling, by a read or by a gigabyte, is refused alike.
         let most = sight.settings.message_octets_max.saturating_add(128 * 1024);
         let text = shape.text(ended, most);
+        self.chunk_octets = 0;
         self.scratch = Vec::new();
         self.last_client = self.early.unwrap_or(self.text.len());
         if !text.is_empty() {
@@ -713,7 +731,12 @@ impl Reel {
             }
             Cut::Line(line) => {
                 self.line(sight, listener, line);
-                true
+                // A chunk is answered at its end.
+                let answered = !matches!(self.mode, Mode::Chunk(_));
+                if !answered {
+                    self.line_octets = 0;
+                }
+                answered
             }
             Cut::TooLong(head) => {
                 self.line_too_long(sight, head.eq_ignore_ascii_case(b"AUTH "));
@@ -789,7 +812,10 @@ impl Reel {
         self.client(sight.now, &voice::client(&text, true));
         match was {
             Was::Auth(mechanism) => self.exchange = exchange.or_else(|| mechanism.map(Exchange::new)),
-            Was::Bdat(octets) if octets > 0 => self.mode = Mode::Chunk(Box::new(ChunkShape::new(octets))),
+            Was::Bdat(octets) if octets > 0 => {
+                self.chunk_octets = octets;
+                self.mode = Mode::Chunk(Box::new(ChunkShape::new(octets)));
+            }
             Was::Hello => self.hello = true,
             Was::Bdat(_) | Was::Other => {}
         }

@@ -23,8 +23,8 @@ pub struct File {
     pub name: String,
     /// The dialogue.
     pub text: String,
-    /// Whether it is as long as what was recorded.
-    pub is_whole: bool,
+    /// Why it is shorter than what was recorded, if it is.
+    pub shortened: Option<String>,
 }
 
 /// An entry on its way: when, whose, what.
@@ -54,23 +54,37 @@ pub fn file(recordings: Vec<Recording>, settings: &Settings) -> Result<File, Unp
     let lines = lines(&head, &steps, &recordings)?;
     let mut text = format!("{head}{}", lines.join("\n"));
     text.push('\n');
-    let counts = counts(&recordings);
+    let is_cut = recordings.iter().any(|recording| recording.reel.is_cut);
+    let counts = if is_cut { String::new() } else { counts(&recordings) };
     let whole = format!("{text}{counts}");
     match played(&whole) {
-        Ok(text) => Ok(File { name, text, is_whole: true }),
-        Err(_) => {
+        Ok(text) => Ok(File { name, text, shortened: None }),
+        Err(why) => {
             let text = shortened(&text)?;
-            Ok(File { name, text, is_whole: false })
+            Ok(File { name, text, shortened: Some(why) })
         }
     }
 }
 
-/// The text in its canonical form, if it plays as it is written.
-fn played(text: &str) -> Result<String, (usize, String)> {
-    let dialog = parse(text).map_err(|error| (0, error.to_string()))?;
-    match play(&dialog).difference {
-        None => Ok(print(&dialog)),
-        Some(difference) => Err((difference.line, difference.what)),
+/// The text in its canonical form, if it plays as it is written. Where it says nothing of counters, what the
+/// player counted stands for what was counted until then.
+fn played(text: &str) -> Result<String, String> {
+    let mut dialog = parse(text).map_err(|error| error.to_string())?;
+    let report = play(&dialog);
+    match report.difference {
+        None => {
+            add_counts(&mut dialog, report.counters);
+            Ok(print(&dialog))
+        }
+        Some(difference) => Err(difference.to_string()),
+    }
+}
+
+fn add_counts(dialog: &mut Dialog, counters: BTreeMap<String, u64>) {
+    let has_some = dialog.entries.iter().any(|entry| matches!(entry.kind, Kind::Count(..)));
+    if !has_some {
+        let lines = counters.into_iter().map(|(name, count)| Entry { line: 0, kind: Kind::Count(name, count) });
+        dialog.entries.extend(lines);
     }
 }
 
@@ -78,8 +92,12 @@ fn played(text: &str) -> Result<String, (usize, String)> {
 fn shortened(text: &str) -> Result<String, Unplayable> {
     let mut dialog = parse(text).map_err(|error| error.to_string())?;
     for _ in 0..64 {
-        match play(&dialog).difference {
-            None if has_replies(&dialog) => return Ok(print(&dialog)),
+        let report = play(&dialog);
+        match report.difference {
+            None if has_replies(&dialog) => {
+                add_counts(&mut dialog, report.counters);
+                return Ok(print(&dialog));
+            }
             None => return Err("nothing of it plays".to_owned()),
             Some(difference) if !cut_before(&mut dialog, difference.line) => {
                 return Err(format!("it does not play: {difference}"));
@@ -256,11 +274,18 @@ fn proof_line(
     let Some(first) = first.and_then(|octets| String::from_utf8(octets).ok()) else { return cut() };
     let password = match outcome {
         ProofOutcome::Right => PROVEN_PASSWORD,
-        ProofOutcome::Wrong | ProofOutcome::OtherNonce => "stand-in-wrong",
+        ProofOutcome::Wrong | ProofOutcome::OtherNonce | ProofOutcome::OtherBinding => "stand-in-wrong",
     };
     let Some(last) = client.last(&first, password.as_bytes()) else { return cut() };
     let last = match outcome {
         ProofOutcome::OtherNonce => last.replacen(",r=", ",r=x", 1),
+        ProofOutcome::OtherBinding => {
+            // The header of the first message and the channel's data behind it, with one octet more.
+            let (binding, rest) = last.split_once(',').unwrap_or((&last, ""));
+            let mut octets = Base64::decode_vec(binding.strip_prefix("c=").unwrap_or_default()).unwrap_or_default();
+            octets.push(b'x');
+            format!("c={},{rest}", Base64::encode_string(&octets))
+        }
         ProofOutcome::Right | ProofOutcome::Wrong => last,
     };
     Ok(numbered(number, &format!("C: {}", Base64::encode_string(last.as_bytes()))))
