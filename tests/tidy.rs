@@ -28,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
-    ("config", &["auth", "contract"]),
+    ("config", &["auth", "contract", "journal"]),
     (
         "journal",
         &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],

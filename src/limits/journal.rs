@@ -20,6 +20,8 @@ pub const JOURNAL_MEMBERS_MAX: usize = 20;
 pub const JOURNAL_DEFECTS_MAX: usize = 64;
 /// Milliseconds that a finished recording waits for other sessions of its source.
 pub const JOURNAL_GROUP_MS_MAX: u64 = 60_000;
+/// Milliseconds that the journal has to write what it holds when the server stops.
+pub const JOURNAL_CLOSE_MS: u64 = 1_000;
 /// Recordings that wait to be written.
 pub const JOURNAL_QUEUE_MAX: usize = 64;
 /// Files written in a second; what comes beyond is counted and dropped.

@@ -132,6 +132,7 @@ impl World {
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
             throttle: crate::config::throttle::ThrottleConfig::default(),
+            journal: crate::config::journal::JournalConfig::default(),
         };
         tweak(&mut config);
         let (ours, theirs) = channel::pair().unwrap();
