@@ -38,6 +38,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
         "fuzz",
         &[
             "auth",
+            "cli",
             "config",
             "contract",
             "control",
@@ -47,6 +48,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "journal",
             "mail",
             "policy",
+            "server",
             "smtp",
             "store",
             "telemetry",
