@@ -18,6 +18,7 @@ use crate::limits::{
     AUTH_LINE_OCTETS_MAX, JOURNAL_LAST_WORDS_OCTETS, JOURNAL_SESSION_FIXED_OCTETS, JOURNAL_SESSION_OCTETS_MAX,
     JOURNAL_STEP_OCTETS, RECEIVED_FIELDS_MAX, SKIPPED_LINE_OCTETS_MAX,
 };
+use crate::policy::sender::{self, SenderLookup};
 use crate::smtp::command::{self, Dialect};
 use crate::smtp::outcome::{self, MessageRefusal};
 use crate::smtp::session::Settings;
@@ -135,6 +136,8 @@ pub(super) struct Reel {
     due: Option<Timer>,
     open: Option<(Ticket, &'static str)>,
     recipient: Option<ForwardPath>,
+    /// What the directory says of the sender that is asked about.
+    sender: Option<SenderLookup>,
     pace: Pace,
     /// The reply to come names a message.
     names_message: bool,
@@ -355,6 +358,7 @@ impl Reel {
             due: None,
             open: None,
             recipient: None,
+            sender: None,
             pace: Pace::default(),
             names_message: false,
             chunk_octets: 0,
@@ -510,7 +514,7 @@ impl Reel {
                 }
                 return true;
             }
-            Action::Ask(ticket, question) => self.asked(*ticket, question),
+            Action::Ask(ticket, question) => self.asked(sight, *ticket, question),
             Action::StartTls => self.handshake = true,
             Action::Note(note) => self.noted(sight, note),
             Action::Close(Cause::Crowded) => self.cut(sight.now),
@@ -523,10 +527,14 @@ impl Reel {
         false
     }
 
-    fn asked(&mut self, ticket: Ticket, question: &Question) {
+    fn asked(&mut self, sight: &Sight<'_>, ticket: Ticket, question: &Question) {
         let about = match question {
             Question::Room(_) => "room",
-            Question::Sender(..) => "sender",
+            Question::Sender(account, by, path) => {
+                let by = by.app_password();
+                self.sender = Some(sender::look_up(sight.directory, *account, by, path));
+                "sender"
+            }
             Question::Recipient(path) => {
                 self.recipient = Some(path.clone());
                 "recipient"
@@ -548,7 +556,7 @@ impl Reel {
         {
             self.facts.recipient(sight.directory, &path, lookup);
         }
-        if let Some(text) = voice::answer(answer) {
+        if let Some(text) = voice::answer(answer, self.sender.take()) {
             let at = self.last_client;
             self.entry_at(sight.now, at, &format!("A: {text}"));
         }

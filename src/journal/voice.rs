@@ -46,9 +46,12 @@ pub(super) fn pace(pace: Pace) -> String {
     format!("PACE: greeting={}ms refusal={}ms", pace.greeting_ms, pace.refusal_ms)
 }
 
-/// What follows `A:` for an answer that does not follow from the world.
-pub(super) fn answer(answer: &Answer) -> Option<String> {
+/// What follows `A:` for an answer that does not follow from the world. `expected`: what the directory says of the
+/// sender, if that was asked.
+pub(super) fn answer(answer: &Answer, expected: Option<SenderLookup>) -> Option<String> {
     Some(match answer {
+        Answer::Sender(SenderLookup::Own) if expected != Some(SenderLookup::Own) => "sender own".to_owned(),
+        Answer::Sender(SenderLookup::NotOwn) if expected != Some(SenderLookup::NotOwn) => "sender not-own".to_owned(),
         Answer::Room(RoomAnswer::Enough)
         | Answer::Sender(SenderLookup::Null | SenderLookup::Own | SenderLookup::NotOwn)
         | Answer::Commit(CommitAnswer::Durable)
