@@ -57,10 +57,12 @@ pub fn file(recordings: Vec<Recording>, settings: &Settings) -> Result<File, Unp
     let is_cut = recordings.iter().any(|recording| recording.reel.is_cut);
     let counts = if is_cut { String::new() } else { counts(&recordings) };
     let whole = format!("{text}{counts}");
-    match played(&whole) {
+    // What it counts once the fault is mended nobody knows.
+    let is_fault = recordings.iter().any(|recording| recording.events.has(super::events::Event::Fault));
+    match played(&whole, !is_fault) {
         Ok(text) => Ok(File { name, text, shortened: None }),
         Err(why) => {
-            let text = shortened(&text)?;
+            let text = shortened(&text, !is_fault)?;
             Ok(File { name, text, shortened: Some(why) })
         }
     }
@@ -68,12 +70,14 @@ pub fn file(recordings: Vec<Recording>, settings: &Settings) -> Result<File, Unp
 
 /// The text in its canonical form, if it plays as it is written. Where it says nothing of counters, what the
 /// player counted stands for what was counted until then.
-fn played(text: &str) -> Result<String, String> {
+fn played(text: &str, counts: bool) -> Result<String, String> {
     let mut dialog = parse(text).map_err(|error| error.to_string())?;
     let report = play(&dialog);
     match report.difference {
         None => {
-            add_counts(&mut dialog, report.counters);
+            if counts {
+                add_counts(&mut dialog, report.counters);
+            }
             Ok(print(&dialog))
         }
         Some(difference) => Err(difference.to_string()),
@@ -89,13 +93,15 @@ fn add_counts(dialog: &mut Dialog, counters: BTreeMap<String, u64>) {
 }
 
 /// The longest beginning of each session that plays as it is written.
-fn shortened(text: &str) -> Result<String, Unplayable> {
+fn shortened(text: &str, counts: bool) -> Result<String, Unplayable> {
     let mut dialog = parse(text).map_err(|error| error.to_string())?;
     for _ in 0..64 {
         let report = play(&dialog);
         match report.difference {
             None if has_replies(&dialog) => {
-                add_counts(&mut dialog, report.counters);
+                if counts {
+                    add_counts(&mut dialog, report.counters);
+                }
                 return Ok(print(&dialog));
             }
             None => return Err("nothing of it plays".to_owned()),

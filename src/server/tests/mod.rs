@@ -6,6 +6,7 @@ mod control;
 mod credentials;
 mod ending;
 mod hostile;
+mod journal;
 mod mail;
 mod scram;
 mod throttle;
