@@ -9,6 +9,7 @@ mod gates;
 pub mod login;
 mod noted;
 mod processes;
+mod recording;
 mod report;
 mod scram;
 mod stored;
@@ -38,7 +39,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -60,6 +61,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("password", administration::password),
     ("phc", stored::phc),
     ("record", stored::record),
+    ("recording", recording::recording),
     ("report", report::report),
     ("sasl", sasl),
     ("scram", scram::scram),

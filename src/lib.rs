@@ -21,6 +21,7 @@
 //! | [`telemetry`] | notes | counters and log lines within a budget |
 //! | [`config`] | what was written | what is meant, or which file, line and key is wrong |
 //! | [`dialog`] | the text of a session | the same session played again |
+//! | [`journal`] | a session as it goes | a dialogue without anything a peer may want kept secret |
 //! | [`server`] | readiness, time, chance | events in, deeds out |
 //! | [`cli`] | arguments | an exit code |
 //!
@@ -47,6 +48,7 @@ pub mod directory;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod journal;
 pub mod limits;
 pub mod mail;
 pub mod policy;

@@ -9,10 +9,12 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod audit;
+mod journal;
 mod login;
 mod replay;
 
 pub use audit::*;
+pub use journal::*;
 pub use login::*;
 pub use replay::*;
 
@@ -401,4 +403,5 @@ pub const SHARED_OCTETS_MAX: u64 = BODY_MEMORY_TOTAL_OCTETS_MAX as u64
     + STORE_CACHE_OCTETS
     + STORE_WRITE_BUFFER_OCTETS_MAX
     + LOG_QUEUE_OCTETS_MAX as u64
+    + JOURNAL_ARENA_OCTETS as u64
     + (CONTROL_CONNECTIONS_MAX * (CONTROL_REQUEST_OCTETS_MAX + 2 * BODY_SLICE_OCTETS)) as u64;

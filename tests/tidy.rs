@@ -29,8 +29,12 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
-    ("config", &["auth", "contract"]),
-    ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
+    ("config", &["auth", "contract", "journal"]),
+    (
+        "journal",
+        &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],
+    ),
+    ("dialog", &["auth", "contract", "directory", "journal", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",
         &[
@@ -42,6 +46,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "dialog",
             "directory",
             "frame",
+            "journal",
             "mail",
             "policy",
             "server",
@@ -57,8 +62,10 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
             "frame",
+            "journal",
             "mail",
             "policy",
             "smtp",

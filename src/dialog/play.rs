@@ -4,11 +4,12 @@ pub mod update;
 
 use super::book::{Book, Judged};
 use super::compare::{Claimed, Seen, matches, shown, wire};
-use super::seat::{Around, Seat};
+use super::seat::{Around, Opening, Seat};
 pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
-use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
+use crate::contract::{self, Cause, Listener, Pace, PeerFacts, TlsFacts};
+use crate::journal::{Arena, Recording, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
@@ -86,6 +87,31 @@ pub fn play_with(dialog: &Dialog, cuts: &mut Cuts<'_>) -> Report {
     play_as(dialog, cuts, true)
 }
 
+/// Plays a dialogue with the journal at work, and returns what it has of the sessions, whatever they did, and of
+/// what the server shares. Nothing is returned for a dialogue whose world contradicts itself.
+#[must_use]
+pub fn play_recorded(dialog: &Dialog, cuts: &mut Cuts<'_>, arena: Arc<Arena>) -> (Vec<Recording>, Arc<Settings>) {
+    let Ok(world) = World::of(dialog) else { return (Vec::new(), settings_of(dialog)) };
+    let mut player = Player::new(dialog, &world, cuts, false);
+    player.recording = Some(arena);
+    // A dialogue that differs has been played up to there.
+    let _ = player.run();
+    let now = player.now;
+    let ends = |place: &mut Place| place.seat.tape.whole(now);
+    (player.places.values_mut().filter_map(ends).collect(), settings_of(dialog))
+}
+
+/// What the server of a dialogue shares between its sessions.
+fn settings_of(dialog: &Dialog) -> Arc<Settings> {
+    Arc::new(Settings {
+        hostname: dialog.head.hostname.clone(),
+        message_octets_max: dialog.head.message_octets_max,
+        tls_available: dialog.head.tls_available,
+        scram: crate::types::ScramUse::All,
+        idle_ms: IDLE_MS,
+    })
+}
+
 fn play_as(dialog: &Dialog, cuts: &mut Cuts<'_>, strict: bool) -> Report {
     let world = match World::of(dialog) {
         Ok(world) => world,
@@ -144,24 +170,20 @@ struct Player<'p, 'c> {
     line: usize,
     /// Whether what is expected counts.
     strict: bool,
+    /// What recordings of the sessions are made in.
+    recording: Option<Arc<Arena>>,
 }
 
 type Step = Result<(), Difference>;
 
 impl<'p, 'c> Player<'p, 'c> {
     fn new(dialog: &'p Dialog, world: &'p World, cuts: &'p mut Cuts<'c>, strict: bool) -> Self {
-        let settings = Settings {
-            hostname: dialog.head.hostname.clone(),
-            message_octets_max: dialog.head.message_octets_max,
-            tls_available: dialog.head.tls_available,
-            scram: crate::types::ScramUse::All,
-            idle_ms: IDLE_MS,
-        };
+        let settings = settings_of(dialog);
         Self {
             dialog,
             world,
             cuts,
-            settings: Arc::new(settings),
+            settings,
             now: BEGIN,
             places: BTreeMap::new(),
             messages: Vec::new(),
@@ -171,6 +193,7 @@ impl<'p, 'c> Player<'p, 'c> {
             sent: 0,
             line: 1,
             strict,
+            recording: None,
         }
     }
 
@@ -278,6 +301,8 @@ impl<'p, 'c> Player<'p, 'c> {
             Some(Event::Open(..)) => self.after_open(number),
             Some(_) | None => event,
         };
+        let pace = if self.places.contains_key(&number) { Pace::default() } else { self.pace_at_open(number) };
+        let recording = self.recording.clone();
         self.places.entry(number).or_insert_with(|| {
             let mut seed = [number; 32];
             for (to, from) in seed.iter_mut().zip(head.seed.to_be_bytes()) {
@@ -290,7 +315,18 @@ impl<'p, 'c> Player<'p, 'c> {
                 (Listener::Smtp | Listener::Submission, _) => None,
             };
             Place {
-                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls, has_book),
+                seat: Seat::open(
+                    around,
+                    facts,
+                    Opening {
+                        settings: Arc::clone(settings),
+                        chance: Chance::from_seed(seed),
+                        tls,
+                        pace,
+                        has_book,
+                        tape: Tape::new(recording, facts, around.now),
+                    },
+                ),
                 matched: 0,
                 block: Vec::new(),
                 end_seen: false,
@@ -300,6 +336,18 @@ impl<'p, 'c> Player<'p, 'c> {
                 cut: None,
             }
         })
+    }
+
+    /// The pace of a session that opens now, if a line says so before anything else happens to it.
+    fn pace_at_open(&self, number: u8) -> Pace {
+        let dialog = self.dialog;
+        let rest = dialog.entries.iter().skip_while(|entry| entry.line < self.line);
+        let own = rest.filter_map(|entry| entry.kind.of_session(number));
+        let mut behind = own.skip_while(|event| matches!(event, Event::Open(..) | Event::TlsUp(_)));
+        match behind.next() {
+            Some(Event::Paced(pace)) => *pace,
+            Some(_) | None => Pace::default(),
+        }
     }
 
     /// What follows the `OPEN:` line of a session.
@@ -351,10 +399,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 if !place.seat.awaits_handshake() {
                     return self.differs("no handshake was asked for");
                 }
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
+            Event::Paced(pace) => place.seat.happen(around, contract::Event::Paced(*pace)),
             Event::PeerClosed => place.seat.close_peer(around),
-            Event::Broken => place.seat.cut_off(Cause::Broken),
+            Event::Broken => place.seat.cut_off(around, Cause::Broken),
             Event::Closed(expected) => self.closed(number, *expected)?,
         }
         self.after_step()
@@ -418,6 +467,7 @@ impl<'p, 'c> Player<'p, 'c> {
             | Event::Answer(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
+            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
             | Event::Open(..)
@@ -539,7 +589,7 @@ impl<'p, 'c> Player<'p, 'c> {
         let around = self.around();
         for place in self.places.values_mut() {
             if place.seat.awaits_handshake() {
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
             place.seat.release(around);
         }

@@ -70,6 +70,8 @@ pub struct Gauges<'a> {
     pub store_is_down: bool,
     /// Octets of the disk that stay free.
     pub reserve_octets: u64,
+    /// What became of recordings of hostile sessions.
+    pub journal: &'a [(&'static str, u64)],
 }
 
 /// A change the store is making durable.
@@ -542,6 +544,7 @@ fn status(office: &Office<'_>) -> Status {
         StoreState::Working
     };
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let journal = gauges.journal.iter().map(|(what, count)| (("journal", *what), *count));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
@@ -554,7 +557,7 @@ fn status(office: &Office<'_>) -> Status {
         reserve_octets: gauges.reserve_octets,
         turns: gauges.turns.by_clock(),
         turns_processor: gauges.turns.by_processor(),
-        events: gauges.recorder.counters().map(event_count).collect(),
+        events: gauges.recorder.counters().chain(journal).map(event_count).collect(),
     }
 }
 
