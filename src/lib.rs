@@ -20,6 +20,7 @@
 //! | [`telemetry`] | notes | counters and log lines within a budget |
 //! | [`config`] | what was written | what is meant, or which file, line and key is wrong |
 //! | [`dialog`] | the text of a session | the same session played again |
+//! | [`import`] | lines of other servers' logs | what their clients tried, as findings and dialogues |
 //! | [`server`] | readiness, time, chance | events in, deeds out |
 //! | [`cli`] | arguments | an exit code |
 //!
@@ -45,6 +46,7 @@ pub mod directory;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod import;
 pub mod limits;
 pub mod mail;
 pub mod policy;

@@ -8,8 +8,10 @@ const KIB: u64 = 1024;
 /// One mebibyte.
 const MIB: u64 = 1024 * KIB;
 
+mod import;
 mod login;
 
+pub use import::*;
 pub use login::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("store", &["auth", "contract", "directory"]),
     ("config", &["auth", "contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
+    ("import", &["dialog", "contract"]),
     (
         "fuzz",
         &[

@@ -1,0 +1,14 @@
+//! The limits of reading other servers' logs.
+
+/// Octets of a line that is read; a longer one is skipped and counted.
+pub const IMPORT_LINE_OCTETS_MAX: usize = 16 * 1024;
+/// Characters of a login or a name that are kept.
+pub const IMPORT_VALUE_CHARS_MAX: usize = 256;
+/// Octets of a mechanism's name (RFC 4422 section 3.1).
+pub const IMPORT_MECHANISM_OCTETS_MAX: usize = 20;
+/// Sessions that one reader remembers.
+pub const IMPORT_SESSIONS_MAX: usize = 4_096;
+/// Steps of a session that are remembered.
+pub const IMPORT_STEPS_MAX: usize = 64;
+/// Seconds between what two daemons say of the same try.
+pub const IMPORT_JOIN_SECONDS: i64 = 10;
