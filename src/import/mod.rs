@@ -24,6 +24,10 @@
 //! which never grows beyond its bound. [`scan`] has the small parsers.
 
 pub mod formats;
+mod held;
+pub mod importer;
+pub mod octets;
+pub mod prefix;
 pub mod recent;
 pub mod scan;
 
@@ -76,6 +80,8 @@ pub enum Why {
     Cut,
     /// It tells of a refusal, and no address stands where the server puts it.
     NoAddress,
+    /// It can be read in two ways that name different clients; somebody may have made it so.
+    Ambiguous,
     /// This server writes no such line, as far as we know.
     UnknownMessage,
     /// It is longer than [`limits::IMPORT_LINE_OCTETS_MAX`](crate::limits::IMPORT_LINE_OCTETS_MAX).
@@ -91,6 +97,7 @@ impl Why {
         match self {
             Self::Cut => "cut or spliced line",
             Self::NoAddress => "a refusal without a client address",
+            Self::Ambiguous => "the client can be read in two ways",
             Self::UnknownMessage => "message not understood",
             Self::TooLong => "line too long",
             Self::DamagedGzip => "damaged gzip data",
@@ -148,8 +155,8 @@ impl Finding {
     }
 }
 
-/// Who tells of a try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who tells of a try; the nearer to the client, the smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Voice {
     /// The daemon that holds the connection.
     Front,
@@ -157,6 +164,8 @@ pub enum Voice {
     /// try within [`limits::IMPORT_JOIN_SECONDS`](crate::limits::IMPORT_JOIN_SECONDS), this adds to it and is
     /// no attempt of its own.
     BackEnd,
+    /// One that the back end asked in its turn (PAM); joined likewise.
+    Module,
 }
 
 /// What was refused.

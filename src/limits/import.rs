@@ -12,3 +12,11 @@ pub const IMPORT_SESSIONS_MAX: usize = 4_096;
 pub const IMPORT_STEPS_MAX: usize = 64;
 /// Seconds between what two daemons say of the same try.
 pub const IMPORT_JOIN_SECONDS: i64 = 10;
+/// Octets of the name of a container or a program in a prefix.
+pub const IMPORT_CONTAINER_OCTETS_MAX: usize = 64;
+/// Findings that wait for what another daemon says of the same try.
+pub const IMPORT_HELD_MAX: usize = 256;
+/// Lines between what two daemons say of the same try, where lines have no time.
+pub const IMPORT_JOIN_LINES: u64 = 16;
+/// Lines that were not understood and are listed; more are only counted.
+pub const IMPORT_SKIPPED_MAX: usize = 10_000;
