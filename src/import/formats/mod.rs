@@ -1,10 +1,15 @@
 //! One file for each server.
 
+pub mod ends;
+#[cfg(test)]
+mod harness;
+pub mod sendmail;
+
 use crate::import::Reader;
 
 /// A fresh reader for every format, in the order in which a line is offered to them: those that know their lines
 /// by the program's name first, those that must look at the text after them.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Reader + Send>> {
-    Vec::new()
+    vec![Box::new(sendmail::Sendmail::default())]
 }
