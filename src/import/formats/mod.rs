@@ -1,8 +1,13 @@
 //! One file for each server.
 
+pub mod courier;
+pub mod cyrus;
+pub mod domino;
 pub mod ends;
 #[cfg(test)]
 mod harness;
+pub mod oracleims;
+pub mod perdition;
 pub mod sendmail;
 
 use crate::import::Reader;
@@ -11,5 +16,12 @@ use crate::import::Reader;
 /// by the program's name first, those that must look at the text after them.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Reader + Send>> {
-    vec![Box::new(sendmail::Sendmail::default())]
+    vec![
+        Box::new(sendmail::Sendmail::default()),
+        Box::new(courier::Courier),
+        Box::new(cyrus::Cyrus),
+        Box::new(perdition::Perdition),
+        Box::new(oracleims::OracleIms),
+        Box::new(domino::Domino),
+    ]
 }
