@@ -71,13 +71,11 @@ fn unstamped(text: &str) -> &str {
         word.contains(['-', '/', '.', ':'])
             && word.bytes().all(|octet| octet.is_ascii_digit() || b"-/.:".contains(&octet))
     };
-    let Some((date, rest)) = text.split_once(' ').filter(|(date, _)| numeric(date)) else { return text };
-    let Some((time, rest)) = rest.trim_start().split_once(' ').filter(|(time, _)| numeric(time) && time.contains(':'))
-    else {
-        return if date.contains(':') { rest.trim_start() } else { text };
-    };
-    let _ = time;
-    let rest = rest.trim_start();
+    let mut rest = text;
+    for _ in 0..2 {
+        let word = rest.split_once(' ').filter(|(word, _)| numeric(word));
+        rest = word.map_or(rest, |(_, after)| after.trim_start());
+    }
     rest.strip_prefix("AM ").or_else(|| rest.strip_prefix("PM ")).unwrap_or(rest).trim_start()
 }
 

@@ -1,11 +1,15 @@
 //! One file for each server.
 
+pub mod assp;
 pub mod courier;
 pub mod cyrus;
 pub mod domino;
 pub mod ends;
 #[cfg(test)]
 mod harness;
+pub mod kerio;
+pub mod maddy;
+pub mod nginx;
 pub mod oracleims;
 pub mod perdition;
 pub mod sendmail;
@@ -22,6 +26,10 @@ pub fn all() -> Vec<Box<dyn Reader + Send>> {
         Box::new(cyrus::Cyrus),
         Box::new(perdition::Perdition),
         Box::new(oracleims::OracleIms),
+        Box::new(nginx::Nginx::default()),
+        Box::new(maddy::Maddy::default()),
+        Box::new(kerio::Kerio::default()),
+        Box::new(assp::Assp),
         Box::new(domino::Domino),
     ]
 }
