@@ -53,6 +53,8 @@ pub struct Conversation {
     stray: Option<String>,
     /// A refusal that another line has told already, waiting for the reply that belongs to it.
     told: Option<Finding>,
+    /// The refusal whose reply comes next was counted at another line.
+    counted: bool,
 }
 
 impl Conversation {
@@ -74,6 +76,7 @@ impl Conversation {
             other_protocol: false,
             stray: None,
             told: None,
+            counted: false,
         }
     }
 
@@ -94,6 +97,7 @@ impl Conversation {
             return;
         }
         self.settle(found);
+        self.counted = false;
         let (verb, rest) = Verb::of(text);
         if let Some(step) = self.exchange.as_mut().and_then(|exchange| exchange.response(verb, text)) {
             self.remember(step);
@@ -147,6 +151,26 @@ impl Conversation {
     pub fn told(&mut self, finding: Finding, found: &mut Vec<Finding>) {
         self.settle(found);
         self.told = Some(finding);
+    }
+
+    /// This line tells that a login was refused, and is the one that counts: the reply, if it is logged too, adds
+    /// nothing.
+    pub fn told_here(&mut self, finding: Finding, found: &mut Vec<Finding>) {
+        self.settle(found);
+        found.push(self.completed(finding));
+        self.counted = true;
+    }
+
+    /// Whether the next 220 answers STARTTLS.
+    #[must_use]
+    pub fn awaits_tls(&self) -> bool {
+        self.waiting.iter().any(|(verb, _)| *verb == Verb::StartTls)
+    }
+
+    /// The login of a refusal that waits for its reply.
+    #[must_use]
+    pub fn waiting_login(&self) -> Option<&str> {
+        self.told.as_ref().and_then(|told| told.login.as_deref())
     }
 
     /// The session is over, or there is no room to remember it.
@@ -206,7 +230,8 @@ impl Conversation {
         };
         let exchange = if code == 334 { None } else { self.exchange_over(verb) };
         let told = if code >= 300 && code != 334 { self.told.take() } else { None };
-        let Some(what) = what else {
+        let already = code != 334 && std::mem::take(&mut self.counted);
+        let Some(what) = what.filter(|_| !already) else {
             found.extend(told.map(|told| self.completed(told)));
             return;
         };

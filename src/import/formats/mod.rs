@@ -5,6 +5,7 @@ pub mod courier;
 pub mod cyrus;
 pub mod domino;
 pub mod ends;
+pub mod haraka;
 #[cfg(test)]
 mod harness;
 pub mod kerio;
@@ -12,7 +13,10 @@ pub mod maddy;
 pub mod nginx;
 pub mod oracleims;
 pub mod perdition;
+pub mod postal;
 pub mod sendmail;
+pub mod stalwart;
+pub mod transcript;
 
 use crate::import::Reader;
 
@@ -26,10 +30,14 @@ pub fn all() -> Vec<Box<dyn Reader + Send>> {
         Box::new(cyrus::Cyrus),
         Box::new(perdition::Perdition),
         Box::new(oracleims::OracleIms),
+        Box::new(postal::Postal::default()),
+        Box::new(haraka::Haraka::default()),
+        Box::new(stalwart::Stalwart::default()),
         Box::new(nginx::Nginx::default()),
         Box::new(maddy::Maddy::default()),
         Box::new(kerio::Kerio::default()),
         Box::new(assp::Assp),
         Box::new(domino::Domino),
+        Box::new(transcript::Transcript::default()),
     ]
 }

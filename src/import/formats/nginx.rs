@@ -86,7 +86,7 @@ impl Nginx {
         let mut finding = Finding::new(line, Server::Nginx, What::Login);
         finding.session = Some(record.connection.clone());
         let Some(ends) = Ends::read(rest) else {
-            return self.spliced(line, finding, rest, found);
+            return self.spliced(line, (!temporary(error)).then_some(finding), rest, found);
         };
         if temporary(error) {
             return Heard::Understood;
@@ -105,7 +105,13 @@ impl Nginx {
 
     /// Two lines ran into one where the client should stand, which is before anything that it says. The second is
     /// whole; of the first the refusal is certain, and its client is known if its connection was seen to open.
-    fn spliced(&mut self, line: &Line<'_>, mut first: Finding, rest: &str, found: &mut Vec<Finding>) -> Heard {
+    fn spliced(
+        &mut self,
+        line: &Line<'_>,
+        first: Option<Finding>,
+        rest: &str,
+        found: &mut Vec<Finding>,
+    ) -> Heard {
         let broken = rest.match_indices(" [info] ").next().and_then(|(at, _)| rest.get(at..));
         let Some(second) = broken.map(str::trim_start).and_then(record) else {
             return Heard::Damaged(Why::Cut);
@@ -114,9 +120,9 @@ impl Nginx {
             return Heard::Damaged(Why::Cut);
         };
         let before = found.len();
-        first.source = first.session.as_deref().and_then(|connection| self.clients.get(connection)).copied();
-        if first.source.is_some() {
-            found.push(first);
+        if let Some(mut first) = first {
+            first.source = first.session.as_deref().and_then(|connection| self.clients.get(connection)).copied();
+            found.extend(first.source.is_some().then_some(first));
         }
         if self.login_failed(line, &second, message, found) != Heard::Understood {
             found.truncate(before);
