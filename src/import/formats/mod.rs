@@ -1,4 +1,10 @@
-//! One file for each server.
+//! One file for each server, or a folder where it takes more than one.
+
+pub mod dovecot;
+pub mod exim;
+pub mod mox;
+pub mod opensmtpd;
+pub mod postfix;
 
 use crate::import::Reader;
 
@@ -6,5 +12,11 @@ use crate::import::Reader;
 /// by the program's name first, those that must look at the text after them.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Reader + Send>> {
-    Vec::new()
+    vec![
+        Box::new(postfix::Postfix::default()),
+        Box::new(dovecot::Dovecot::default()),
+        Box::new(opensmtpd::OpenSmtpd::default()),
+        Box::new(mox::Mox::default()),
+        Box::new(exim::Exim::default()),
+    ]
 }
