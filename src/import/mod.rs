@@ -23,6 +23,7 @@
 //! turn and says one of three things ([`Heard`]); what it remembers between lines is in a [`recent::Recent`],
 //! which never grows beyond its bound. [`scan`] has the small parsers.
 
+pub mod dialogues;
 pub mod formats;
 mod held;
 pub mod importer;
@@ -30,6 +31,7 @@ pub mod octets;
 pub mod prefix;
 pub mod recent;
 pub mod scan;
+pub mod shape;
 
 use std::net::IpAddr;
 
