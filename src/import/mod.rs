@@ -25,6 +25,7 @@
 
 pub mod conversation;
 pub mod decoded;
+pub mod dialogues;
 pub mod formats;
 mod held;
 pub mod importer;
@@ -32,6 +33,7 @@ pub mod octets;
 pub mod prefix;
 pub mod recent;
 pub mod scan;
+pub mod shape;
 
 use std::net::IpAddr;
 

@@ -52,6 +52,20 @@ impl<V> Recent<V> {
         self.pop_oldest()
     }
 
+    /// The value of this key, put in as the newest if it is not there.
+    pub fn get_or_put(&mut self, key: String, value: impl FnOnce() -> V) -> &mut V {
+        let serial = self.serial.wrapping_add(1);
+        if !self.values.contains_key(&key) {
+            self.forget_stale();
+            if self.values.len() >= self.most {
+                self.pop_oldest();
+            }
+            self.serial = serial;
+            self.order.push_back((serial, key.clone()));
+        }
+        &mut self.values.entry(key).or_insert_with(|| (serial, value())).1
+    }
+
     /// Takes the value of this key out.
     pub fn take(&mut self, key: &str) -> Option<V> {
         let taken = self.values.remove(key).map(|(_, value)| value);

@@ -20,3 +20,7 @@ pub const IMPORT_HELD_MAX: usize = 256;
 pub const IMPORT_JOIN_LINES: u64 = 16;
 /// Lines that were not understood and are listed; more are only counted.
 pub const IMPORT_SKIPPED_MAX: usize = 10_000;
+/// Sessions that are put together at the same time for dialogues.
+pub const IMPORT_SHAPES_OPEN_MAX: usize = 1_024;
+/// Dialogues that one run writes.
+pub const IMPORT_DIALOGUES_MAX: usize = 2_000;

@@ -49,7 +49,8 @@ fn login_failed(line: &Line<'_>, program: &str, rest: &str, found: &mut Vec<Find
         Some((before, port)) if !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()) => before,
         Some(_) | None => rest,
     };
-    let Some((who, ip)) = rest.rsplit_once(", ip=[") else {
+    let whole = || rest.strip_prefix("ip=[").map(|ip| ("", ip));
+    let Some((who, ip)) = rest.rsplit_once(", ip=[").or_else(whole) else {
         return Heard::Damaged(Why::NoAddress);
     };
     let Some(source) = scan::address(ip) else { return Heard::Damaged(Why::NoAddress) };
@@ -162,6 +163,7 @@ mod tests {
             ("imapd: LOGIN FAILED, user=info@mx.example, ip=[::ffff:192.0.2.7]", "192.0.2.7", "info@mx.example"),
             ("imapd-ssl: LOGIN FAILED, method=PLAIN, ip=[2001:db8::7]", "2001:db8::7", ""),
             ("pop3d: LOGIN FAILED, user=a, ip=[::ffff:192.0.2.7], port=[255]", "192.0.2.7", "a"),
+            ("courierpop3login: LOGIN FAILED, ip=[::ffff:192.0.2.7]", "192.0.2.7", ""),
             ("pop3d[7]: INFO: LOGIN FAILED, user=a, ip=[::ffff:192.0.2.7]", "192.0.2.7", "a"),
             (
                 "pop3d: LOGIN FAILED, user=a, ip=[203.0.113.9], port=[1], ip=[::ffff:192.0.2.7]",

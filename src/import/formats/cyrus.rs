@@ -55,7 +55,7 @@ fn badlogin(line: &Line<'_>, rest: &str) -> Result<Option<Finding>, Why> {
     finding.source = Some(source);
     finding.mechanism = scan::mechanism(mechanism);
     let login = login.strip_suffix(" invalid user").unwrap_or(login);
-    finding.login = if plaintext { scan::login(login) } else { error.and_then(name_in_error).or(scan::login(login)) };
+    finding.login = if plaintext { scan::login(login) } else { error.and_then(name_in_error) };
     Ok(Some(finding))
 }
 
@@ -121,6 +121,7 @@ mod tests {
             ("imaps[5]: badlogin: [2001:db8::7] DIGEST-MD5 [SASL(-13): authentication failure: client response doesn't match]", "2001:db8::7", ""),
             ("pop3[5]: badlogin: h.example[192.0.2.7] OTP [SASL(-13): authentication failure: x]", "192.0.2.7", ""),
             ("cyrus/imaps[5]: badlogin: h.example [192.0.2.7] plain [SASL(-13): user not found: user: web@mx property: cmusaslsecretPLAIN not found in sasldb]", "192.0.2.7", "web@mx"),
+            ("lmtpunix[5]: badlogin: [::1] PLAIN authentication failure", "::1", ""),
             ("imap[5]: badlogin: h.example [192.0.2.7] plaintext nobody invalid user", "192.0.2.7", "nobody"),
             ("imap[5]: event=login.bad r.clienthost=\"h.example [192.0.2.7]\" u.username=info login.mech=PLAIN error=\"SASL(-13): authentication failure\"", "192.0.2.7", "info"),
         ] {

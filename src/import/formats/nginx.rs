@@ -48,7 +48,7 @@ impl Nginx {
     fn record(&mut self, line: &Line<'_>, record: &Record<'_>, found: &mut Vec<Finding>) -> Heard {
         let message = record.message;
         if let Some(rest) = message.strip_prefix("client login failed: \"") {
-            return self.login_failed(line, record, rest, found);
+            return self.login_failed(line, record, rest, false, found);
         }
         if let Some((client, _)) = message.strip_prefix("client ").and_then(|rest| rest.split_once(" connected to ")) {
             if let Some((source, _)) = scan::address_port(client.trim_start_matches("unix:")) {
@@ -79,14 +79,23 @@ impl Nginx {
     }
 
     /// `ERROR" while in http auth state, client: ADDRESS, server: ADDRESS:PORT, login: "NAME"`.
-    fn login_failed(&mut self, line: &Line<'_>, record: &Record<'_>, rest: &str, found: &mut Vec<Finding>) -> Heard {
+    /// `spliced`: it is the second of two lines in one.
+    fn login_failed(
+        &mut self,
+        line: &Line<'_>,
+        record: &Record<'_>,
+        rest: &str,
+        spliced: bool,
+        found: &mut Vec<Finding>,
+    ) -> Heard {
         let Some((error, rest)) = rest.split_once("\" while in http auth state, client: ") else {
             return Heard::Damaged(Why::Cut);
         };
         let mut finding = Finding::new(line, Server::Nginx, What::Login);
         finding.session = Some(record.connection.clone());
         let Some(ends) = Ends::read(rest) else {
-            return self.spliced(line, (!temporary(error)).then_some(finding), rest, found);
+            let first = (!temporary(error)).then_some(finding);
+            return if spliced { Heard::Damaged(Why::Cut) } else { self.spliced(line, first, rest, found) };
         };
         if temporary(error) {
             return Heard::Understood;
@@ -124,7 +133,7 @@ impl Nginx {
             first.source = first.session.as_deref().and_then(|connection| self.clients.get(connection)).copied();
             found.extend(first.source.is_some().then_some(first));
         }
-        if self.login_failed(line, &second, message, found) != Heard::Understood {
+        if self.login_failed(line, &second, message, true, found) != Heard::Understood {
             found.truncate(before);
             return Heard::Damaged(Why::Cut);
         }
@@ -134,7 +143,11 @@ impl Nginx {
 
 /// `[LEVEL] PROCESS#THREAD: *CONNECTION MESSAGE`; a connection that opens has its number twice.
 fn record(text: &str) -> Option<Record<'_>> {
-    let text = text.get(text.find('[')?..)?;
+    let (stamp, _) = text.split_once('[')?;
+    if !stamp.bytes().all(|octet| octet.is_ascii_digit() || b"/-:. T".contains(&octet)) {
+        return None;
+    }
+    let text = text.get(stamp.len()..)?;
     let (level, rest) = text.strip_prefix('[')?.split_once("] ")?;
     if !["info", "notice", "warn", "error", "crit"].contains(&level) {
         return None;

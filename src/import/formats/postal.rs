@@ -1,8 +1,8 @@
 //! Postal's SMTP server.
 //!
-//! Up to 2.x `[smtp.1:2024] [STAMP] DEBUG -- : [ID] <= LINE`, cut at its start or not; from 3.0 on
-//! `STAMP DEBUG  <= LINE trace_id=ID component=smtp-server`. Both hold the protocol; where only warnings are
-//! logged, `Authentication failure for ADDRESS` is the refusal.
+//! Up to 2.x `[smtp.1:2024] [STAMP] DEBUG -- : [ID] <= LINE` (or only the process number in front), cut at its start
+//! or not; from 3.0 on `STAMP DEBUG  <= LINE trace_id=ID component=smtp-server`. Both hold the protocol; where only
+//! warnings are logged, `Authentication failure for ADDRESS` is the refusal.
 
 use crate::import::conversation::Conversation;
 use crate::import::recent::Recent;
@@ -70,7 +70,8 @@ impl Postal {
             session.source = Some(source);
             return Heard::Understood;
         }
-        if let Some(rest) = message.strip_prefix("Authentication failure for ") {
+        let failure = message.strip_prefix("Authentication failure for ").or(message.strip_prefix("WARN: AUTH failure for "));
+        if let Some(rest) = failure {
             let Some(source) = rest.split(' ').next().and_then(scan::address) else {
                 return Heard::Damaged(Why::NoAddress);
             };
@@ -87,18 +88,25 @@ impl Postal {
 }
 
 /// `smtp.N:PID] [STAMP] LEVEL -- : [ID] MESSAGE`: the id (none where the line is of no session) and the message.
+/// What stands before the process is a log's of several programs, and short.
 fn old(text: &str) -> Option<(Option<&str>, &str)> {
     let (head, rest) = text.split_once(" -- : ")?;
-    let (_, process) = head.rsplit_once("smtp.")?;
-    let (process, level) = process.split_once("] [")?;
+    let (process, stamp) = head.split_once("] [")?;
+    let (stamp, level) = stamp.rsplit_once("] ")?;
     let number = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
-    let (worker, pid) = process.split_once(':')?;
-    let (_, level) = level.split_once("] ")?;
-    if !number(worker) || !number(pid) || !is_level(level) {
+    let stamped = stamp.bytes().all(|octet| octet.is_ascii_digit() || b"-:.T".contains(&octet));
+    let smtp = process.rsplit_once("smtp.").and_then(|(_, worker)| worker.split_once(':'));
+    let ours = smtp.is_some_and(|(worker, pid)| number(worker) && number(pid));
+    let alone = number(process.strip_prefix('[').unwrap_or(process));
+    if head.len() > limits::IMPORT_CONTAINER_OCTETS_MAX.saturating_mul(2) || !(ours || alone) || !stamped || !is_level(level)
+    {
         return None;
     }
     let session = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")).filter(|(id, _)| is_id(id));
-    Some(session.map_or((None, rest), |(id, message)| (Some(id), message)))
+    match session {
+        Some((id, message)) => Some((Some(id), message)),
+        None => ours.then_some((None, rest)),
+    }
 }
 
 /// `DATE TIME ZONE LEVEL  MESSAGE trace_id=ID component=smtp-server`; the fields stand at the end, behind whatever
@@ -107,7 +115,11 @@ fn new(text: &str) -> Option<(Option<&str>, &str)> {
     let rest = text.trim_end().strip_suffix(" component=smtp-server")?;
     let (head, fields) = rest.rsplit_once(" trace_id=").map_or((rest, None), |(head, id)| (head, Some(id)));
     let level = head.split_ascii_whitespace().take(5).find(|word| is_level(word))?;
-    let message = head.split_once(level)?.1.trim_start();
+    let (stamp, message) = head.split_once(level)?;
+    let message = message.trim_start();
+    if !stamp.bytes().all(|octet| octet.is_ascii_digit() || b"-:.+TZ ".contains(&octet)) {
+        return None;
+    }
     match fields {
         Some(id) if is_id(id) => Some((Some(id), message)),
         Some(_) | None => Some((None, message)),
@@ -168,6 +180,15 @@ mod tests {
         warned.extend(["Authentication failure for ::ffff:192.0.2.7", "=> 535 Invalid credential"]);
         let found = told(&new_log("R67STAPW", &warned));
         assert_eq!(found, [(11, What::Login, "192.0.2.7".to_owned(), "info".to_owned())]);
+    }
+
+    #[test]
+    fn the_second_major_version_tells_its_process_only_and_warns_before_the_reply() {
+        let log = "[1] [2026-02-02T09:16:32.664] DEBUG -- : [AAAAAA] <= AUTH PLAIN AGluZm8AcGFzcw==
+[1] [2026-02-02T09:16:32.664] DEBUG -- : [AAAAAA]    WARN: AUTH failure for 192.0.2.7
+[1] [2026-02-02T09:16:32.664] DEBUG -- : [AAAAAA] => 535 Invalid credential
+";
+        assert_eq!(told(log), [(3, What::Login, "192.0.2.7".into(), "info".into())]);
     }
 
     #[test]

@@ -243,7 +243,9 @@ impl Sendmail {
         if BACK_END_FAILURES.contains(&reason) {
             return Heard::Understood;
         }
-        let mut finding = Finding::new(line, Server::Sendmail, What::Login);
+        // Where it serves IMAP or POP3, the server in front is Cyrus.
+        let server = if service == "smtp" { Server::Sendmail } else { Server::Cyrus };
+        let mut finding = Finding::new(line, server, What::Login);
         finding.voice = Voice::BackEnd;
         finding.login = scan::login(login);
         finding.door = door_named(service);
@@ -309,7 +311,7 @@ fn ruleset(line: &Line<'_>, id: &str, rest: &str, found: &mut Vec<Finding>) -> H
         let refusal = rest.contains("reject=");
         return if refusal { Heard::Damaged(Why::NoAddress) } else { Heard::Understood };
     };
-    if greylisted(reply) {
+    if ours_to_blame(reply) {
         return Heard::Understood;
     }
     push(line, id, Some(source), refused_by_ruleset(name, reply), found)
@@ -349,9 +351,19 @@ fn closed(arguments: &str) -> bool {
     !quoted && !open
 }
 
-fn greylisted(reply: &str) -> bool {
-    let lower = reply.to_ascii_lowercase();
-    reply.starts_with('4') && (lower.contains("greylist") || lower.contains("graylist"))
+/// Whether a temporary reply tells of a lookup that failed, or of greylisting. The client's own address, which the
+/// text may repeat, is not asked.
+fn ours_to_blame(reply: &str) -> bool {
+    if !reply.starts_with('4') {
+        return false;
+    }
+    let words = reply.rsplit_once(">... ").map_or(reply, |(_, words)| words);
+    let enhanced = reply.split(' ').nth(1).unwrap_or_default();
+    let words = words.to_ascii_lowercase();
+    enhanced == "4.3.0"
+        || ["greylist", "graylist", "temporary lookup failure", "name server", "try again", "local error"]
+            .iter()
+            .any(|sign| words.contains(sign))
 }
 
 fn refused_by_ruleset(name: &str, reply: &str) -> What {

@@ -60,6 +60,23 @@ fn a_ruleset_s_refusal_is_told_by_what_was_refused() {
 }
 
 #[test]
+fn a_lookup_that_failed_is_no_refusal_unless_the_client_says_so() {
+    let line = |address: &str, reply: &str| {
+        format!("{HEAD}ruleset=check_rcpt, arg1=<{address}>, relay=[192.0.2.7], reject={reply}")
+    };
+    for reply in [
+        "451 4.7.1 Greylisting in action, please come back later",
+        "451 4.3.0 Temporary system failure. Please try again later.",
+        "450 4.7.1 <a@b.example>... Temporary lookup failure of [192.0.2.7] at bl.example",
+    ] {
+        assert_eq!(one(&line("a@b.example", reply)), None, "{reply}");
+    }
+    let hostile = "greylist@b.example";
+    let reply = format!("450 4.4.0 <{hostile}>... Relaying temporarily denied. Cannot resolve PTR record");
+    assert!(one(&line(hostile, &reply)).is_some());
+}
+
+#[test]
 fn an_address_that_holds_a_whole_refusal_fools_nobody() {
     let hostile = r#"<"x>, relay=[203.0.113.9], reject=550 5.7.1 "@d.example>"#;
     let line = format!("{HEAD}ruleset=check_rcpt, arg1={hostile}, relay=[192.0.2.7], reject=550 5.7.1 {hostile}... Relaying denied");

@@ -171,6 +171,14 @@ impl Stalwart {
                 finding.source = Some(source);
                 session.told_here(finding, found);
             }
+            ("error", None) if target.ends_with("rcpt") => {
+                let what = match rest.split(" context=").next().unwrap_or_default() {
+                    "Mailbox does not exist." => What::Recipient,
+                    "Relay not allowed." => What::Relay,
+                    _ => return Heard::Understood,
+                };
+                session.told_here(Finding::new(line, Server::Stalwart, what), found);
+            }
             ("disconnect", None) => {
                 if let Some(session) = self.sessions.take(&key) {
                     session.end(found);
@@ -276,8 +284,14 @@ fn value<'a>(keys: &'a str, key: &str) -> Option<&'a str> {
             return Some(before);
         }
     }
-    None
+    // Keys that we do not know stand behind: the text is plain if it has no quote that could be its own.
+    let (before, behind) = text.split_once('"')?;
+    let unknown = behind.strip_prefix(", ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
+    unknown.is_some_and(|key| !OF_THE_SPAN.contains(&key) && key.bytes().all(|octet| octet.is_ascii_alphabetic())).then_some(before)
 }
+
+/// Keys that stand before a client's text.
+const OF_THE_SPAN: [&str; 5] = ["listenerId", "localPort", "remoteIp", "remotePort", "accountName"];
 
 /// The span of the tracing log.
 #[derive(Debug, Default)]

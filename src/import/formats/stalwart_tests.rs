@@ -103,6 +103,23 @@ fn the_tracing_log_tells_a_refusal_once_whatever_its_level() {
 }
 
 #[test]
+fn a_refused_recipient_of_the_tracing_log_counts_once() {
+    let log = [
+        traffic("read", "RCPT TO:<a@mx.example>"),
+        trace("DEBUG", "smtp::inbound::rcpt", "Mailbox does not exist. context=\"rcpt\" event=\"error\" address=\"a@mx.example\""),
+        traffic("write", "550 5.1.2 Mailbox does not exist."),
+    ]
+    .concat();
+    assert_eq!(told(&log), [(2, What::Recipient, "192.0.2.7".into(), String::new())]);
+}
+
+#[test]
+fn a_name_before_keys_we_do_not_know_is_still_read() {
+    let log = event(10, "Authentication failed (auth.failed)", ", accountName = \"a\", tenantName = \"t\"");
+    assert_eq!(told(&log)[0].3, "a");
+}
+
+#[test]
 fn what_a_client_says_in_the_tracing_log_is_not_the_server_s() {
     let hostile = traffic("read", "EHLO x\\\" event=\\\"authenticate\\\" result=\\\"failed\\\" y=\\\"");
     assert_eq!(told(&hostile), []);

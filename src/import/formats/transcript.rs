@@ -1,4 +1,5 @@
-//! A written-down session: `C:` and `S:`, `>>>` and `<<<`, Postfix's `In:` and `Out:`, swaks.
+//! A written-down session: `C:` and `S:`, `>>>` and `<<<`, Postfix's `In:` and `Out:`, swaks, Python's smtplib; and
+//! one without any marks, from a banner of SMTP to the line that ends it.
 //!
 //! Nobody says there where the client came from, but for Postfix's subject (`errors from NAME[ADDRESS]`). Which of
 //! `>>>` and `<<<` is the server's is seen from who sends reply codes.
@@ -17,11 +18,13 @@ pub struct Transcript {
     turned: bool,
     /// Lines of a server were heard in this session.
     answered: bool,
+    /// Lines come without marks.
+    bare: bool,
 }
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self { session: Conversation::new(Server::Transcript), named: None, turned: false, answered: false }
+        Self { session: Conversation::new(Server::Transcript), named: None, turned: false, answered: false, bare: false }
     }
 }
 
@@ -80,9 +83,12 @@ impl Reader for Transcript {
             self.named = Some(source);
             return Heard::Understood;
         }
+        if let Some((speaker, text)) = smtplib(line.whole) {
+            return self.said(line, speaker, &text, found);
+        }
         match spoken(line.whole).or_else(|| spoken(line.text)) {
             Some((speaker, text)) => self.said(line, speaker, text, found),
-            None => Heard::NotMine,
+            None => self.unmarked(line, found),
         }
     }
 
@@ -118,11 +124,41 @@ impl Transcript {
         Heard::Understood
     }
 
+    /// A line without a mark: replies are the server's, everything else the client's.
+    fn unmarked(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
+        let answers = reply(line.whole);
+        let greets = answers.is_some_and(|(code, _, words)| code == 220 && words.contains("SMTP"));
+        if !self.bare && !greets {
+            return Heard::NotMine;
+        }
+        self.bare = true;
+        let speaker = if answers.is_some() { Speaker::Server } else { Speaker::Client };
+        let heard = self.said(line, speaker, line.whole, found);
+        if answers.is_some_and(|(code, last, _)| last && (code == 221 || code == 421)) {
+            self.over(found);
+        }
+        heard
+    }
+
     /// The session is over; another may follow.
     fn over(&mut self, found: &mut Vec<Finding>) {
         std::mem::replace(&mut self.session, Conversation::new(Server::Transcript)).end(found);
         self.answered = false;
+        self.bare = false;
     }
+}
+
+/// `send: 'ehlo x\r\n'`, `reply: b'250 ok\r\n'`: Python writes octets with its own escapes. (`reply: retcode` says the
+/// same again.)
+fn smtplib(text: &str) -> Option<(Speaker, String)> {
+    let (speaker, quoted) = match text.strip_prefix("send: ") {
+        Some(quoted) => (Speaker::Client, quoted),
+        None => (Speaker::Server, text.strip_prefix("reply: ")?),
+    };
+    let quoted = quoted.strip_prefix('b').unwrap_or(quoted);
+    let inner = ['\'', '"'].iter().find_map(|quote| quoted.strip_prefix(*quote)?.strip_suffix(*quote))?;
+    let (said, _) = scan::unquote(&format!("{}\"", inner.replace('"', "\\\"")))?;
+    Some((speaker, said.trim_end().to_owned()))
 }
 
 fn spoken(text: &str) -> Option<(Speaker, &str)> {
@@ -173,6 +209,25 @@ mod tests {
                 .collect();
             assert_eq!(told(&log), [(5, What::Login, String::new(), "info".into())], "{client} {server}");
         }
+    }
+
+    #[test]
+    fn a_session_without_marks_begins_with_its_banner() {
+        let log = "220 mx.example ESMTP ready\nEHLO x\n250-mx.example\n250 AUTH LOGIN\nAUTH LOGIN\n334 VXNlcm5hbWU6\naW5mbw==\n334 UGFzc3dvcmQ6\ncGFzcw==\n535 no\nQUIT\n221 bye\n535 not of a session\n";
+        assert_eq!(told(log), [(10, What::Login, String::new(), "info".into())]);
+    }
+
+    #[test]
+    fn what_python_writes_is_read() {
+        let log = r"send: 'ehlo x\r\n'
+reply: b'250-mx.example\r\n'
+reply: b'250 AUTH PLAIN\r\n'
+reply: retcode (250); Msg: b'mx.example\nAUTH PLAIN'
+send: 'AUTH PLAIN AGluZm8AcGFzcw==\r\n'
+reply: b'535 5.7.8 no\r\n'
+reply: retcode (535); Msg: b'5.7.8 no'
+";
+        assert_eq!(told(log), [(6, What::Login, String::new(), "info".into())]);
     }
 
     #[test]
