@@ -5,23 +5,12 @@
 
 use super::ends::{door, unstamped};
 use crate::import::conversation::Verb;
-use crate::import::recent::Recent;
 use crate::import::{Finding, Heard, Line, Reader, Server, Step, What, Why, scan};
-use crate::limits;
 use std::net::IpAddr;
 
 /// See the module.
-#[derive(Debug)]
-pub struct Nginx {
-    /// Clients by the number of their connection, for lines that were cut.
-    clients: Recent<IpAddr>,
-}
-
-impl Default for Nginx {
-    fn default() -> Self {
-        Self { clients: Recent::new(limits::IMPORT_SESSIONS_MAX) }
-    }
-}
+#[derive(Debug, Default)]
+pub struct Nginx;
 
 /// A line taken apart: `PROCESS#THREAD: *CONNECTION ` and the message.
 struct Record<'a> {
@@ -36,7 +25,7 @@ impl Reader for Nginx {
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
         match record(unstamped(line)).or_else(|| record(line.text)) {
-            Some(record) => self.record(line, &record, found),
+            Some(record) => told(line, &record, found),
             None => Heard::NotMine,
         }
     }
@@ -44,100 +33,76 @@ impl Reader for Nginx {
     fn end(&mut self, _found: &mut Vec<Finding>) {}
 }
 
-impl Nginx {
-    fn record(&mut self, line: &Line<'_>, record: &Record<'_>, found: &mut Vec<Finding>) -> Heard {
-        let message = record.message;
-        if let Some(rest) = message.strip_prefix("client login failed: \"") {
-            return self.login_failed(line, record, rest, false, found);
-        }
-        if let Some((client, _)) = message.strip_prefix("client ").and_then(|rest| rest.split_once(" connected to ")) {
-            if let Some((source, _)) = scan::address_port(client.trim_start_matches("unix:")) {
-                self.clients.put(record.connection.clone(), source);
-            }
-            return Heard::Understood;
-        }
-        let Some((said, action, ends)) = said_and_ends(message) else { return Heard::NotMine };
-        let Some(what) = refused(said, action, ends.port) else {
-            return if ends.mail() { Heard::Understood } else { Heard::NotMine };
-        };
-        let mut finding = Finding::new(line, Server::Nginx, what);
-        finding.mechanism = said
-            .strip_prefix("client sent invalid ")
-            .and_then(|rest| rest.rsplit_once(" in AUTH "))
-            .and_then(|(_, rest)| scan::mechanism(rest.strip_suffix(" command")?));
-        if let Some(command) = said.split_once(": \"").and_then(|(_, command)| command.strip_suffix('"')) {
-            let (verb, rest) = Verb::of(command);
-            finding.steps = verb.step(rest).into_iter().collect();
-        } else if let Some(mechanism) = &finding.mechanism {
-            finding.steps = vec![Step::Auth(mechanism.clone(), false)];
-        }
-        finding.source = Some(ends.client);
-        finding.door = ends.port.and_then(door);
-        finding.session = Some(record.connection.clone());
-        found.push(finding);
-        Heard::Understood
+fn told(line: &Line<'_>, record: &Record<'_>, found: &mut Vec<Finding>) -> Heard {
+    let message = record.message;
+    if let Some(rest) = message.strip_prefix("client login failed: \"") {
+        return login_failed(line, record, rest, false, found);
     }
-
-    /// `ERROR" while in http auth state, client: ADDRESS, server: ADDRESS:PORT, login: "NAME"`.
-    /// `spliced`: it is the second of two lines in one.
-    fn login_failed(
-        &mut self,
-        line: &Line<'_>,
-        record: &Record<'_>,
-        rest: &str,
-        spliced: bool,
-        found: &mut Vec<Finding>,
-    ) -> Heard {
-        let Some((error, rest)) = rest.split_once("\" while in http auth state, client: ") else {
-            return Heard::Damaged(Why::Cut);
-        };
-        let mut finding = Finding::new(line, Server::Nginx, What::Login);
-        finding.session = Some(record.connection.clone());
-        let Some(ends) = Ends::read(rest) else {
-            let first = (!temporary(error)).then_some(finding);
-            return if spliced { Heard::Damaged(Why::Cut) } else { self.spliced(line, first, rest, found) };
-        };
-        if temporary(error) {
-            return Heard::Understood;
-        }
-        finding.source = Some(ends.client);
-        finding.door = ends.port.and_then(door);
-        let name = ends.rest.strip_prefix(", login: \"").and_then(|name| name.strip_suffix('"'));
-        finding.login = name.and_then(scan::login);
-        if finding.login.is_none() {
-            // Without a login nobody logged in: the server behind refused the client or its envelope.
-            finding.what = What::Client;
-        }
-        found.push(finding);
-        Heard::Understood
+    if message.strip_prefix("client ").is_some_and(|rest| rest.contains(" connected to ")) {
+        return Heard::Understood;
     }
+    let Some((said, action, ends)) = said_and_ends(message) else { return Heard::NotMine };
+    let Some(what) = refused(said, action, ends.port) else {
+        return if ends.mail() { Heard::Understood } else { Heard::NotMine };
+    };
+    let mut finding = Finding::new(line, Server::Nginx, what);
+    finding.mechanism = said
+        .strip_prefix("client sent invalid ")
+        .and_then(|rest| rest.rsplit_once(" in AUTH "))
+        .and_then(|(_, rest)| scan::mechanism(rest.strip_suffix(" command")?));
+    if let Some(command) = said.split_once(": \"").and_then(|(_, command)| command.strip_suffix('"')) {
+        let (verb, rest) = Verb::of(command);
+        finding.steps = verb.step(rest).into_iter().collect();
+    } else if let Some(mechanism) = &finding.mechanism {
+        finding.steps = vec![Step::Auth(mechanism.clone(), false)];
+    }
+    finding.source = Some(ends.client);
+    finding.door = ends.port.and_then(door);
+    finding.session = Some(record.connection.clone());
+    found.push(finding);
+    Heard::Understood
+}
 
-    /// Two lines ran into one where the client should stand, which is before anything that it says. The second is
-    /// whole; of the first the refusal is certain, and its client is known if its connection was seen to open.
-    fn spliced(
-        &mut self,
-        line: &Line<'_>,
-        first: Option<Finding>,
-        rest: &str,
-        found: &mut Vec<Finding>,
-    ) -> Heard {
-        let broken = rest.match_indices(" [info] ").next().and_then(|(at, _)| rest.get(at..));
-        let Some(second) = broken.map(str::trim_start).and_then(record) else {
-            return Heard::Damaged(Why::Cut);
-        };
-        let Some(message) = second.message.strip_prefix("client login failed: \"") else {
-            return Heard::Damaged(Why::Cut);
-        };
-        let before = found.len();
-        if let Some(mut first) = first {
-            first.source = first.session.as_deref().and_then(|connection| self.clients.get(connection)).copied();
-            found.extend(first.source.is_some().then_some(first));
-        }
-        if self.login_failed(line, &second, message, true, found) != Heard::Understood {
-            found.truncate(before);
-            return Heard::Damaged(Why::Cut);
-        }
-        Heard::Understood
+/// `ERROR" while in http auth state, client: ADDRESS, server: ADDRESS:PORT, login: "NAME"`.
+/// `spliced`: it is the second of two lines in one.
+fn login_failed(
+    line: &Line<'_>,
+    record: &Record<'_>,
+    rest: &str,
+    spliced: bool,
+    found: &mut Vec<Finding>,
+) -> Heard {
+    let Some((error, rest)) = rest.split_once("\" while in http auth state, client: ") else {
+        return Heard::Damaged(Why::Cut);
+    };
+    let mut finding = Finding::new(line, Server::Nginx, What::Login);
+    finding.session = Some(record.connection.clone());
+    let Some(ends) = Ends::read(rest) else {
+        return if spliced { Heard::Damaged(Why::Cut) } else { spliced(line, rest, found) };
+    };
+    if temporary(error) {
+        return Heard::Understood;
+    }
+    finding.source = Some(ends.client);
+    finding.door = ends.port.and_then(door);
+    let name = ends.rest.strip_prefix(", login: \"").and_then(|name| name.strip_suffix('"'));
+    finding.login = name.and_then(scan::login);
+    if ends.rest.is_empty() {
+        // Without a login nobody logged in: the server behind refused the client or its envelope.
+        finding.what = What::Client;
+    }
+    found.push(finding);
+    Heard::Understood
+}
+
+/// Two lines ran into one where the client should stand, which is before anything that it says. The second is
+/// whole and tells its refusal; what the first told is gone.
+fn spliced(line: &Line<'_>, rest: &str, found: &mut Vec<Finding>) -> Heard {
+    let broken = rest.match_indices(" [info] ").next().and_then(|(at, _)| rest.get(at..));
+    let second = broken.map(str::trim_start).and_then(record);
+    match second.as_ref().and_then(|second| second.message.strip_prefix("client login failed: \"").zip(Some(second))) {
+        Some((message, second)) => login_failed(line, second, message, true, found),
+        None => Heard::Damaged(Why::Cut),
     }
 }
 
@@ -293,19 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn of_two_lines_that_ran_into_one_both_clients_are_right() {
+    fn of_two_lines_that_ran_into_one_the_whole_one_is_told() {
         let found = told(&[
             "*1 client 192.0.2.7:4711 connected to 0.0.0.0:25",
             "*1 client login failed: \"no\" while in http auth state, client: 28:40 [info] 71#71: *2 client login failed: \"no\" while in http auth state, client: 192.0.2.8, server: 0.0.0.0:25, login: \"b\"",
             "*3 client login failed: \"no\" while in http auth state, clie",
         ]);
-        assert_eq!(
-            found,
-            [
-                (2, What::Login, "192.0.2.7".into(), String::new()),
-                (2, What::Login, "192.0.2.8".into(), "b".into())
-            ]
-        );
+        assert_eq!(found, [(2, What::Login, "192.0.2.8".into(), "b".into())]);
     }
 
     #[test]

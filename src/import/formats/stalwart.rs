@@ -263,35 +263,26 @@ impl Client {
     }
 }
 
-/// Keys that the server writes behind a client's text.
-const BEHIND: [&str; 9] =
-    ["id", "details", "reason", "code", "causedBy", "result", "elapsed", "accountId", "type"];
+/// Keys that stand before a client's text and never behind it.
+const OF_THE_SPAN: [&str; 5] = ["listenerId", "localPort", "remoteIp", "remotePort", "accountName"];
 
-/// The text of `KEY = "TEXT"`, up to the first quote behind which only the server's keys or the end follow.
+/// The text of `KEY = "TEXT"`, up to the first quote behind which nothing follows, or keys that may stand there. A
+/// name with such keys in it is cut short; it never becomes another client's.
 fn value<'a>(keys: &'a str, key: &str) -> Option<&'a str> {
     let start = format!("{key} = \"");
-    let at = keys.find(&start)?;
-    let text = keys.get(at..)?.strip_prefix(start.as_str())?;
+    let text = keys.get(keys.find(&start)?..)?.strip_prefix(start.as_str())?;
     for (quote, _) in text.match_indices('"') {
         let (before, behind) = (text.get(..quote)?, text.get(quote..)?.strip_prefix('"')?);
         let behind = behind.strip_prefix(" }").unwrap_or(behind).trim_end();
-        let closes = behind.is_empty()
-            || behind
-                .strip_prefix(", ")
-                .and_then(|rest| rest.split_once(" = "))
-                .is_some_and(|(key, _)| BEHIND.contains(&key));
-        if closes {
+        let key = behind.strip_prefix(", ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
+        let plain = |key: &str| key.bytes().all(|octet| octet.is_ascii_alphabetic());
+        let of_the_span = || OF_THE_SPAN.iter().any(|name| behind.contains(&format!(", {name} = ")));
+        if behind.is_empty() || (key.is_some_and(plain) && !of_the_span()) {
             return Some(before);
         }
     }
-    // Keys that we do not know stand behind: the text is plain if it has no quote that could be its own.
-    let (before, behind) = text.split_once('"')?;
-    let unknown = behind.strip_prefix(", ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
-    unknown.is_some_and(|key| !OF_THE_SPAN.contains(&key) && key.bytes().all(|octet| octet.is_ascii_alphabetic())).then_some(before)
+    None
 }
-
-/// Keys that stand before a client's text.
-const OF_THE_SPAN: [&str; 5] = ["listenerId", "localPort", "remoteIp", "remotePort", "accountName"];
 
 /// The span of the tracing log.
 #[derive(Debug, Default)]
