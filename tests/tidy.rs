@@ -35,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
         "fuzz",
         &[
             "auth",
+            "cli",
             "config",
             "contract",
             "control",
@@ -44,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "import",
             "mail",
             "policy",
+            "server",
             "smtp",
             "store",
             "telemetry",
