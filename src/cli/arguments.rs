@@ -1,5 +1,9 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
+mod import_log;
+
+pub use import_log::ImportLog;
+
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
 use crate::auth::report::DayNumber;
@@ -80,6 +84,8 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Read other servers' logs.
+    ImportLog(ImportLog),
     /// What `localserve` makes first, started by it.
     LocalServePrepare {
         /// Where.
@@ -147,8 +153,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     given.command(spec)
 }
 
+/// A refusal of one line: what was typed may have control characters, and none of them reaches the terminal.
 fn usage(line: impl Into<String>) -> Failure {
-    Failure::new(Exit::Usage, line)
+    let line: String = line.into();
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Failure::new(Exit::Usage, line.chars().map(shown).collect::<String>())
 }
 
 /// Help for the most of the words that is a command or begins one.
@@ -330,6 +339,7 @@ impl Given {
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
+            Verb::ImportLog => Ok(Command::ImportLog(self.import_log(spec)?)),
             Verb::LocalServePrepare => {
                 let dir = self.path(Opt::Dir).ok_or_else(|| usage("it wants --dir DIR"))?;
                 Ok(Command::LocalServePrepare { dir })
@@ -431,6 +441,7 @@ impl Given {
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck
+            | Verb::ImportLog
             | Verb::ServeChild
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));

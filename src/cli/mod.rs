@@ -14,6 +14,7 @@ pub mod failure;
 pub mod files;
 pub mod first_start;
 pub mod identity;
+pub mod import_log;
 pub mod list;
 pub mod localserve;
 pub mod mail;
@@ -58,6 +59,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
+        Command::ImportLog(what) => return import_log::import_log(&what),
         Command::ServeChild => return Ok(server::start::run()),
         Command::HashWorkerChild => return Ok(server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,

@@ -16,10 +16,12 @@ pub enum Opt {
     NoCatchAll,
     To,
     Since,
+    Format,
+    Out,
 }
 
 impl Opt {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -32,6 +34,8 @@ impl Opt {
         Self::NoCatchAll,
         Self::To,
         Self::Since,
+        Self::Format,
+        Self::Out,
     ];
 
     /// Its name, without the dashes.
@@ -50,6 +54,8 @@ impl Opt {
             Self::NoCatchAll => "none",
             Self::To => "to",
             Self::Since => "since",
+            Self::Format => "format",
+            Self::Out => "out",
         }
     }
 
@@ -71,6 +77,8 @@ impl Opt {
             Self::AppPasswordsOnly => Some("on|off"),
             Self::Name => Some("TEXT"),
             Self::Since => Some("DAYS|DATE"),
+            Self::Format => Some("NAME"),
+            Self::Out => Some("DIR"),
             Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
         }
     }
@@ -85,6 +93,8 @@ impl Opt {
             | Self::Json
             | Self::PortBase
             | Self::Since
+            | Self::Format
+            | Self::Out
             | Self::PasswordStdin
             | Self::AppPasswordsOnly
             | Self::Name
@@ -108,6 +118,8 @@ impl Opt {
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
+            Self::Format => "whose log it is, or auto: each line decides (auto)",
+            Self::Out => "where dialogue files are written; made if it is not there",
             Self::To => "a member; repeatable, at least one",
         }
     }

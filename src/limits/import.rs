@@ -24,3 +24,11 @@ pub const IMPORT_SKIPPED_MAX: usize = 10_000;
 pub const IMPORT_SHAPES_OPEN_MAX: usize = 1_024;
 /// Dialogues that one run writes.
 pub const IMPORT_DIALOGUES_MAX: usize = 2_000;
+/// Octets read from a log at once.
+pub const IMPORT_READ_OCTETS: usize = 256 * 1024;
+/// Octets between two signs of progress.
+pub const IMPORT_PROGRESS_OCTETS: u64 = 4 * 1024 * 1024;
+/// Different sources or logins that are counted.
+pub const IMPORT_DISTINCT_MAX: usize = 100_000;
+/// Lines that were not understood and are shown to people.
+pub const IMPORT_SKIPPED_SHOWN: usize = 10;
