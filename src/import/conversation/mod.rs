@@ -329,7 +329,12 @@ impl Conversation {
     }
 
     fn finding(&self, number: u64, time: Option<i64>, what: What) -> Finding {
-        let line = Line { number, text: "", whole: "", prefix: crate::import::Prefix { time, ..Default::default() } };
+        let line = Line {
+            number,
+            text: "",
+            whole: "",
+            prefix: crate::import::Prefix { time, ..Default::default() },
+        };
         let bare = Finding::new(&line, self.server, what);
         let mut finding = self.completed(bare);
         if let (What::AuthCommand, Some(exchange)) = (what, &self.exchange) {
@@ -361,7 +366,8 @@ impl Conversation {
 pub fn reply(text: &str) -> Option<(u16, bool, &str)> {
     let text = text.trim_end_matches(['\r', '\n']);
     let digits = text.get(..3)?;
-    let code: u16 = digits.bytes().all(|octet| octet.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
+    let code: u16 =
+        digits.bytes().all(|octet| octet.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
     let rest = text.get(3..)?;
     let mut letters = rest.chars();
     match letters.next() {

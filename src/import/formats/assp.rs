@@ -78,7 +78,8 @@ fn refused(text: &str) -> Option<What> {
         return rest.trim_end().ends_with(":unknown protocol;").then_some(What::Tls);
     }
     // `<SENDER> to: RECIPIENT relay attempt blocked for: ADDRESS`
-    let text = text.strip_prefix('<').map_or(Some(text), |sender| sender.split_once("> ").map(|(_, rest)| rest))?;
+    let text =
+        text.strip_prefix('<').map_or(Some(text), |sender| sender.split_once("> ").map(|(_, rest)| rest))?;
     let text = text.strip_prefix("to: ").map_or(Some(text), |to| to.split_once(' ').map(|(_, rest)| rest))?;
     text.starts_with("relay attempt blocked for").then_some(What::Relay)
 }
@@ -106,12 +107,27 @@ mod tests {
     #[test]
     fn every_refusal_has_the_address_behind_its_tags() {
         for (text, what) in [
-            ("[Worker_1] [TLS-out] 192.0.2.7 [SMTP Error] 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", What::Login),
-            ("m1-13060-05386 [Worker_1] [TLS-in] [TLS-out] 192.0.2.7 [SMTP Error] 535 5.7.8 Error: authentication failed: ", What::Login),
+            (
+                "[Worker_1] [TLS-out] 192.0.2.7 [SMTP Error] 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
+                What::Login,
+            ),
+            (
+                "m1-13060-05386 [Worker_1] [TLS-in] [TLS-out] 192.0.2.7 [SMTP Error] 535 5.7.8 Error: authentication failed: ",
+                What::Login,
+            ),
             ("Blocking 192.0.2.7 - too much AUTH errors (8);", What::TooManyErrors),
-            ("[SSL-out] 192.0.2.7 max sender authentication errors (5) exceeded -- dropping connection - after reply: 535 5.7.8 x;", What::TooManyErrors),
-            ("[SSL-out] 192.0.2.7 SSL negotiation with client failed: SSL accept attempt failed with unknown errorerror:1:SSL routines:X:unknown protocol;", What::Tls),
-            ("m1-1-2 [Worker_1] [RelayAttempt] 192.0.2.7 <a@b.example> to: c@d.example relay attempt blocked for: e@f.example", What::Relay),
+            (
+                "[SSL-out] 192.0.2.7 max sender authentication errors (5) exceeded -- dropping connection - after reply: 535 5.7.8 x;",
+                What::TooManyErrors,
+            ),
+            (
+                "[SSL-out] 192.0.2.7 SSL negotiation with client failed: SSL accept attempt failed with unknown errorerror:1:SSL routines:X:unknown protocol;",
+                What::Tls,
+            ),
+            (
+                "m1-1-2 [Worker_1] [RelayAttempt] 192.0.2.7 <a@b.example> to: c@d.example relay attempt blocked for: e@f.example",
+                What::Relay,
+            ),
         ] {
             assert_eq!(one(text), Some((what, "192.0.2.7".into())), "{text}");
         }

@@ -28,15 +28,22 @@ impl Reader for Courier {
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
         let program = line.prefix.program.unwrap_or_default();
-        let text = line.text.strip_prefix("INFO: ").or_else(|| line.text.strip_prefix("ERR: ")).unwrap_or(line.text);
+        let text =
+            line.text.strip_prefix("INFO: ").or_else(|| line.text.strip_prefix("ERR: ")).unwrap_or(line.text);
         if program.starts_with("courieresmtpd") || program.starts_with("esmtpd") {
-            return text.strip_prefix("error,relay=").map_or(Heard::Understood, |rest| smtp(line, rest, found));
+            return text
+                .strip_prefix("error,relay=")
+                .map_or(Heard::Understood, |rest| smtp(line, rest, found));
         }
         if let Some(rest) = text.strip_prefix("LOGIN FAILED, ") {
             return login_failed(line, program, rest, found);
         }
         // `imapd` may be Cyrus's as well.
-        if PROGRAMS.contains(&program) || program.starts_with("courier") { Heard::Understood } else { Heard::NotMine }
+        if PROGRAMS.contains(&program) || program.starts_with("courier") {
+            Heard::Understood
+        } else {
+            Heard::NotMine
+        }
     }
 
     fn end(&mut self, _found: &mut Vec<Finding>) {}
@@ -46,7 +53,9 @@ impl Reader for Courier {
 fn login_failed(line: &Line<'_>, program: &str, rest: &str, found: &mut Vec<Finding>) -> Heard {
     let Some(rest) = rest.strip_suffix(']') else { return Heard::Damaged(Why::Cut) };
     let rest = match rest.rsplit_once("], port=[") {
-        Some((before, port)) if !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()) => before,
+        Some((before, port)) if !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()) => {
+            before
+        }
         Some(_) | None => rest,
     };
     let whole = || rest.strip_prefix("ip=[").map(|ip| ("", ip));
@@ -77,7 +86,9 @@ fn smtp(line: &Line<'_>, rest: &str, found: &mut Vec<Finding>) -> Heard {
     let envelope = rest.starts_with("from=") || rest.split_once(",from=").is_some();
     let what = match (message, envelope) {
         (Some(message), _) => {
-            let Some((reply, command)) = message.split_once("\",cmd:") else { return Heard::Damaged(Why::Cut) };
+            let Some((reply, command)) = message.split_once("\",cmd:") else {
+                return Heard::Damaged(Why::Cut);
+            };
             command_refused(reply, command.trim_start(), &mut finding)
         }
         // The octets `<`, `>` and `:` of the addresses have been made spaces, so the first colon is the server's.
@@ -125,9 +136,8 @@ fn command_refused(reply: &str, command: &str, finding: &mut Finding) -> Option<
     let mechanism = finding.mechanism.clone().unwrap_or_default();
     finding.login = match (words.next(), initial) {
         (Some(name), _) => scan::login(name),
-        (None, Some(word)) if mechanism == "PLAIN" => {
-            decoded::login("PLAIN", word).or_else(|| decoded::perhaps_base64(word).filter(|name| name == word))
-        }
+        (None, Some(word)) if mechanism == "PLAIN" => decoded::login("PLAIN", word)
+            .or_else(|| decoded::perhaps_base64(word).filter(|name| name == word)),
         (None, Some(word)) => decoded::perhaps_base64(word),
         (None, None) => None,
     };
@@ -160,7 +170,11 @@ mod tests {
     #[test]
     fn a_failed_login_is_read_from_its_end() {
         for (text, source, login) in [
-            ("imapd: LOGIN FAILED, user=info@mx.example, ip=[::ffff:192.0.2.7]", "192.0.2.7", "info@mx.example"),
+            (
+                "imapd: LOGIN FAILED, user=info@mx.example, ip=[::ffff:192.0.2.7]",
+                "192.0.2.7",
+                "info@mx.example",
+            ),
             ("imapd-ssl: LOGIN FAILED, method=PLAIN, ip=[2001:db8::7]", "2001:db8::7", ""),
             ("pop3d: LOGIN FAILED, user=a, ip=[::ffff:192.0.2.7], port=[255]", "192.0.2.7", "a"),
             ("courierpop3login: LOGIN FAILED, ip=[::ffff:192.0.2.7]", "192.0.2.7", ""),
@@ -185,7 +199,9 @@ mod tests {
             ("AUTH PLAIN AGluZm8AcGFzcw== info", "info"),
             ("aHVudGVyMg==", ""),
         ] {
-            let text = format!("courieresmtpd[9]: error,relay=::ffff:192.0.2.7,port=4711,msg=\"535 Authentication failed.\",cmd: {command}");
+            let text = format!(
+                "courieresmtpd[9]: error,relay=::ffff:192.0.2.7,port=4711,msg=\"535 Authentication failed.\",cmd: {command}"
+            );
             assert_eq!(one(&text), Some((What::Login, "192.0.2.7".into(), login.into())), "{command}");
         }
     }

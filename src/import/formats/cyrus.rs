@@ -117,13 +117,33 @@ mod tests {
     #[test]
     fn every_layout_of_badlogin_is_read() {
         for (text, source, login) in [
-            ("cyrus/imap[5]: badlogin: h.example [192.0.2.7] plaintext info SASL(-13): authentication failure: checkpass failed", "192.0.2.7", "info"),
-            ("imaps[5]: badlogin: [2001:db8::7] DIGEST-MD5 [SASL(-13): authentication failure: client response doesn't match]", "2001:db8::7", ""),
-            ("pop3[5]: badlogin: h.example[192.0.2.7] OTP [SASL(-13): authentication failure: x]", "192.0.2.7", ""),
-            ("cyrus/imaps[5]: badlogin: h.example [192.0.2.7] plain [SASL(-13): user not found: user: web@mx property: cmusaslsecretPLAIN not found in sasldb]", "192.0.2.7", "web@mx"),
+            (
+                "cyrus/imap[5]: badlogin: h.example [192.0.2.7] plaintext info SASL(-13): authentication failure: checkpass failed",
+                "192.0.2.7",
+                "info",
+            ),
+            (
+                "imaps[5]: badlogin: [2001:db8::7] DIGEST-MD5 [SASL(-13): authentication failure: client response doesn't match]",
+                "2001:db8::7",
+                "",
+            ),
+            (
+                "pop3[5]: badlogin: h.example[192.0.2.7] OTP [SASL(-13): authentication failure: x]",
+                "192.0.2.7",
+                "",
+            ),
+            (
+                "cyrus/imaps[5]: badlogin: h.example [192.0.2.7] plain [SASL(-13): user not found: user: web@mx property: cmusaslsecretPLAIN not found in sasldb]",
+                "192.0.2.7",
+                "web@mx",
+            ),
             ("lmtpunix[5]: badlogin: [::1] PLAIN authentication failure", "::1", ""),
             ("imap[5]: badlogin: h.example [192.0.2.7] plaintext nobody invalid user", "192.0.2.7", "nobody"),
-            ("imap[5]: event=login.bad r.clienthost=\"h.example [192.0.2.7]\" u.username=info login.mech=PLAIN error=\"SASL(-13): authentication failure\"", "192.0.2.7", "info"),
+            (
+                "imap[5]: event=login.bad r.clienthost=\"h.example [192.0.2.7]\" u.username=info login.mech=PLAIN error=\"SASL(-13): authentication failure\"",
+                "192.0.2.7",
+                "info",
+            ),
         ] {
             assert_eq!(one(text), Some((What::Login, source.into(), login.into())), "{text}");
         }

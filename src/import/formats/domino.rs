@@ -22,7 +22,8 @@ impl Reader for Domino {
         if !["smtp", "imap", "pop3", "http", "ldap"].contains(&protocol) {
             return Heard::NotMine;
         }
-        let Some(who) = rest.trim_end().strip_suffix(" authentication failure using internet password") else {
+        let Some(who) = rest.trim_end().strip_suffix(" authentication failure using internet password")
+        else {
             return Heard::NotMine;
         };
         let (name, address) = who.rsplit_once(' ').unwrap_or(("", who));
@@ -65,7 +66,8 @@ fn by_task(line: &Line<'_>, task: &str, rest: &str, found: &mut Vec<Finding>) ->
 
 /// Without `[THREAD] ` and `DATE TIME   ` in front; the date's order depends on the server's country.
 fn unstamped(text: &str) -> &str {
-    let text = text.strip_prefix('[').and_then(|inside| inside.split_once("] ")).map_or(text, |(_, rest)| rest);
+    let text =
+        text.strip_prefix('[').and_then(|inside| inside.split_once("] ")).map_or(text, |(_, rest)| rest);
     let text = text.trim_start();
     let numeric = |word: &str| {
         word.contains(['-', '/', '.', ':'])
@@ -79,7 +81,14 @@ fn unstamped(text: &str) -> &str {
     rest.strip_prefix("AM ").or_else(|| rest.strip_prefix("PM ")).unwrap_or(rest).trim_start()
 }
 
-fn push(line: &Line<'_>, protocol: &str, source: IpAddr, what: What, name: &str, found: &mut Vec<Finding>) -> Heard {
+fn push(
+    line: &Line<'_>,
+    protocol: &str,
+    source: IpAddr,
+    what: What,
+    name: &str,
+    found: &mut Vec<Finding>,
+) -> Heard {
     let mut finding = Finding::new(line, Server::Domino, what);
     finding.source = Some(source);
     finding.door = door_named(protocol);
@@ -101,12 +110,30 @@ mod tests {
     #[test]
     fn every_layout_of_a_failed_login_is_read() {
         for (line, login) in [
-            ("03-07-2025 23:07:20   SMTP Server: Authentication failed for user web ; connecting host 192.0.2.7", "web"),
-            ("2025-09-19 17:25:50   SMTP Server [0D14:0027-1334] Authentication failed for user A B ; connecting host [192.0.2.7]", "A B"),
-            ("[28325:00010-3735542592] 22-06-2024 09:56:12   smtp: info [192.0.2.7] authentication failure using internet password", "info"),
-            ("06/22/2024 09:56:12 AM  smtp: a b c 192.0.2.7 authentication failure using internet password", "a b c"),
-            ("2025-09-19 17:25:50   smtp: x ; connecting host 203.0.113.9 [192.0.2.7] authentication failure using internet password", "x ; connecting host 203.0.113.9"),
-            ("2025-09-19 17:25:50   SMTP Server: Authentication failed for user x ; connecting host 203.0.113.9 ; connecting host 192.0.2.7", "x ; connecting host 203.0.113.9"),
+            (
+                "03-07-2025 23:07:20   SMTP Server: Authentication failed for user web ; connecting host 192.0.2.7",
+                "web",
+            ),
+            (
+                "2025-09-19 17:25:50   SMTP Server [0D14:0027-1334] Authentication failed for user A B ; connecting host [192.0.2.7]",
+                "A B",
+            ),
+            (
+                "[28325:00010-3735542592] 22-06-2024 09:56:12   smtp: info [192.0.2.7] authentication failure using internet password",
+                "info",
+            ),
+            (
+                "06/22/2024 09:56:12 AM  smtp: a b c 192.0.2.7 authentication failure using internet password",
+                "a b c",
+            ),
+            (
+                "2025-09-19 17:25:50   smtp: x ; connecting host 203.0.113.9 [192.0.2.7] authentication failure using internet password",
+                "x ; connecting host 203.0.113.9",
+            ),
+            (
+                "2025-09-19 17:25:50   SMTP Server: Authentication failed for user x ; connecting host 203.0.113.9 ; connecting host 192.0.2.7",
+                "x ; connecting host 203.0.113.9",
+            ),
         ] {
             assert_eq!(one(line), Some((What::Login, "192.0.2.7".into(), login.into())), "{line}");
         }
@@ -115,7 +142,8 @@ mod tests {
     #[test]
     fn a_connection_counts_only_when_it_is_rejected() {
         let head = "2025-09-19 17:25:52   SMTP Server [000527:000013-0000001227564800]";
-        let rejected = format!("{head} Connection from [192.0.2.7] rejected for policy reasons. No reverse name.");
+        let rejected =
+            format!("{head} Connection from [192.0.2.7] rejected for policy reasons. No reverse name.");
         assert_eq!(one(&rejected).map(|(what, ..)| what), Some(What::Client));
         assert_eq!(one(&format!("{head} mx.example (192.0.2.7) connected")), None);
         assert_eq!(one("2025-09-19 17:25:52   smtp: a b c 192.0.2.7"), None);

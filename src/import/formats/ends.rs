@@ -100,11 +100,20 @@ mod tests {
     #[test]
     fn a_client_is_read_at_its_end_of_the_line_only() {
         let read = client_first("a.example [192.0.2.1] (may be forged): VRFY [198.51.100.9]");
-        assert_eq!(read.map(|(address, rest)| (address.to_string(), rest)).as_ref().map(|(a, r)| (a.as_str(), *r)),
-            Some(("192.0.2.1", ": VRFY [198.51.100.9]")));
-        assert_eq!(client_first("said [192.0.2.1] to b [192.0.2.2]").map(|(_, rest)| rest), Some(" to b [192.0.2.2]"));
+        assert_eq!(
+            read.map(|(address, rest)| (address.to_string(), rest)).as_ref().map(|(a, r)| (a.as_str(), *r)),
+            Some(("192.0.2.1", ": VRFY [198.51.100.9]"))
+        );
+        assert_eq!(
+            client_first("said [192.0.2.1] to b [192.0.2.2]").map(|(_, rest)| rest),
+            Some(" to b [192.0.2.2]")
+        );
         assert_eq!(client_first("two words [192.0.2.1]"), None);
-        assert_eq!(client_last("x [192.0.2.1], relay=y [192.0.2.2] (may be forged)").map(|a| a.to_string()).as_deref(),
-            Some("192.0.2.2"));
+        assert_eq!(
+            client_last("x [192.0.2.1], relay=y [192.0.2.2] (may be forged)")
+                .map(|a| a.to_string())
+                .as_deref(),
+            Some("192.0.2.2")
+        );
     }
 }

@@ -37,7 +37,8 @@ impl Reader for Haraka {
     }
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
-        let Some(record) = bracketed(line.text).or_else(|| json(line.text)).or_else(|| logfmt(line.text)) else {
+        let Some(record) = bracketed(line.text).or_else(|| json(line.text)).or_else(|| logfmt(line.text))
+        else {
             return Heard::NotMine;
         };
         if record.uuid == "-" || record.uuid.is_empty() {
@@ -137,7 +138,8 @@ fn denied(line: &Line<'_>, session: &mut Conversation, record: &Record<'_>, foun
         return;
     }
     let recipient = record.message.starts_with("recipient ");
-    let mut finding = Finding::new(line, Server::Haraka, if recipient { What::Recipient } else { What::Sender });
+    let mut finding =
+        Finding::new(line, Server::Haraka, if recipient { What::Recipient } else { What::Sender });
     finding.source = session.source;
     session.told(finding, found);
 }
@@ -155,7 +157,9 @@ fn asked_login(message: &str) -> Option<String> {
 /// The state of Haraka's own that stands behind a client's line.
 fn without_state(said: &str) -> &str {
     match said.rsplit_once(" state=") {
-        Some((before, state)) if !state.is_empty() && state.bytes().all(|octet| octet.is_ascii_digit()) => before,
+        Some((before, state)) if !state.is_empty() && state.bytes().all(|octet| octet.is_ascii_digit()) => {
+            before
+        }
         Some(_) | None => said,
     }
 }
@@ -168,7 +172,12 @@ fn bracketed(text: &str) -> Option<Record<'_>> {
     let (uuid, rest) = rest.split_once("] [")?;
     let (plugin, message) = rest.split_once("] ")?;
     let named = LEVELS.contains(&level) && is_uuid(uuid) && !plugin.contains(['[', ' ']);
-    named.then(|| Record { uuid: uuid.into(), plugin: plugin.into(), message: message.into(), fields: Map::new() })
+    named.then(|| Record {
+        uuid: uuid.into(),
+        plugin: plugin.into(),
+        message: message.into(),
+        fields: Map::new(),
+    })
 }
 
 /// `36 characters[.NUMBER]`, or `-` outside sessions.
@@ -182,8 +191,12 @@ fn of_fields(fields: Map<String, Value>) -> Option<Record<'static>> {
     let field = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     let (level, uuid) = (field("level")?, field("uuid")?);
     let (plugin, message) = (field("origin")?, field("message")?);
-    (LEVELS.contains(&level.as_str()) && is_uuid(&uuid))
-        .then(|| Record { uuid: uuid.into(), plugin: plugin.into(), message: message.trim_end().to_owned().into(), fields })
+    (LEVELS.contains(&level.as_str()) && is_uuid(&uuid)).then(|| Record {
+        uuid: uuid.into(),
+        plugin: plugin.into(),
+        message: message.trim_end().to_owned().into(),
+        fields,
+    })
 }
 
 fn json(text: &str) -> Option<Record<'_>> {

@@ -37,7 +37,10 @@ fn the_delay_and_the_reply_of_a_refused_login_are_one_attempt() {
         core("PROTOCOL", "C: AUTH PLAIN AGluZm8AcGFzcw== state=1"),
         delay.clone(),
         core("PROTOCOL", "S: 535 5.7.8 Authentication failed"),
-        core("NOTICE", "disconnect ip=192.0.2.7 rdns=\"\" helo=x lr=\"535 5.7.8 Authentication failed\" time=2"),
+        core(
+            "NOTICE",
+            "disconnect ip=192.0.2.7 rdns=\"\" helo=x lr=\"535 5.7.8 Authentication failed\" time=2",
+        ),
     ];
     assert_eq!(told(&log), [(4, What::Login, "192.0.2.7".into(), "info".into())]);
     let quiet = [opened(), delay.clone(), delay, core("NOTICE", "disconnect ip=192.0.2.7 lr=\"535 no\"")];
@@ -49,7 +52,9 @@ fn the_delay_and_the_reply_of_a_refused_login_are_one_attempt() {
 fn plugins_that_ask_another_server_tell_the_login() {
     let log = [
         opened(),
-        format!("[INFO] [{ID}] [auth/auth_proxy] AUTH user=\"a\" host=\"b@mx.example\" host=\"in.example\" success=false"),
+        format!(
+            "[INFO] [{ID}] [auth/auth_proxy] AUTH user=\"a\" host=\"b@mx.example\" host=\"in.example\" success=false"
+        ),
         format!("[NOTICE] [{ID}] [auth/auth_proxy] delaying for 1 seconds"),
         format!("[INFO] [{ID}] [auth/auth_proxy] AUTH user=\"a\" host=\"in.example\" success=true"),
     ];
@@ -59,7 +64,9 @@ fn plugins_that_ask_another_server_tell_the_login() {
 #[test]
 fn denied_recipients_count_and_soft_refusals_do_not() {
     let rcpt = |code: &str| {
-        format!("[NOTICE] [{ID}.1] [core] recipient <a@mx.example> code={code} msg=\"no\" sender=\"b@c.example\"")
+        format!(
+            "[NOTICE] [{ID}.1] [core] recipient <a@mx.example> code={code} msg=\"no\" sender=\"b@c.example\""
+        )
     };
     let log = [opened(), rcpt("DENY"), rcpt("DENYSOFT"), rcpt("OK")];
     assert_eq!(told(&log), [(2, What::Recipient, "192.0.2.7".into(), String::new())]);
@@ -87,8 +94,12 @@ fn the_same_fields_as_logfmt_and_json_are_read() {
     ];
     assert_eq!(told(&log), [(3, What::Login, "192.0.2.7".into(), "info".into())]);
     let log = [
-        format!("{{\"level\":\"NOTICE\",\"uuid\":\"{ID}\",\"origin\":\"core\",\"message\":\"connect\",\"ip\":\"192.0.2.7\"}}"),
-        format!("{{\"level\":\"NOTICE\",\"uuid\":\"{ID}\",\"origin\":\"auth/flat_file\",\"message\":\"delaying for 2 seconds\"}}"),
+        format!(
+            "{{\"level\":\"NOTICE\",\"uuid\":\"{ID}\",\"origin\":\"core\",\"message\":\"connect\",\"ip\":\"192.0.2.7\"}}"
+        ),
+        format!(
+            "{{\"level\":\"NOTICE\",\"uuid\":\"{ID}\",\"origin\":\"auth/flat_file\",\"message\":\"delaying for 2 seconds\"}}"
+        ),
     ];
     assert_eq!(told(&log), [(2, What::Login, "192.0.2.7".into(), String::new())]);
 }

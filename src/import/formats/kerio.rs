@@ -35,7 +35,8 @@ impl Reader for Kerio {
             return self.front(line, text, source, what, rest, found);
         }
         if let Some(rest) = text.strip_prefix("Attempt to deliver to unknown recipient ") {
-            let client = rest.rsplit_once(", IP address ").and_then(|(_, address)| scan::address(address.trim_end()));
+            let client =
+                rest.rsplit_once(", IP address ").and_then(|(_, address)| scan::address(address.trim_end()));
             let Some(source) = client else { return Heard::Damaged(Why::NoAddress) };
             found.push(finding(line, source, What::Recipient, Some(Door::Smtp)));
             return Heard::Understood;
@@ -83,7 +84,8 @@ impl Kerio {
             return Heard::Understood;
         }
         let malformed = rest.starts_with(", missing parameter") || rest.contains(" is disabled");
-        let mut whole = finding(line, source, if malformed { What::AuthCommand } else { what }, door_named(protocol));
+        let mut whole =
+            finding(line, source, if malformed { What::AuthCommand } else { what }, door_named(protocol));
         whole.mechanism = mechanism;
         found.push(whole);
         Heard::Understood
@@ -168,14 +170,38 @@ mod tests {
     #[test]
     fn every_kind_of_refusal_has_its_address() {
         for (line, what) in [
-            ("Attempt to deliver to unknown recipient <a@mx.example>, from <b@c.example>, IP address 192.0.2.7", What::Recipient),
-            ("SMTP Spam attack detected from 192.0.2.7, client closed connection before SMTP greeting", What::HungUp),
-            ("SMTP Spam attack detected from 192.0.2.7, client sent data before SMTP greeting", What::PreGreeting),
-            ("IP address 192.0.2.7 found in DNS blacklist X, mail from <a@b.example> to <c@mx.example>", What::Client),
-            ("Relay attempt from IP address 192.0.2.7, mail from <a@b.example> to <c@d.example> rejected", What::Relay),
-            ("Client with IP address 192.0.2.7 has no reverse DNS entry, connection rejected before SMTP greeting", What::Client),
-            ("Administration login into Web Administration from 192.0.2.7 failed: IP address not allowed", What::Login),
-            ("Message from IP address 192.0.2.7, sender <a@b.example> rejected: sender domain does not exist", What::Sender),
+            (
+                "Attempt to deliver to unknown recipient <a@mx.example>, from <b@c.example>, IP address 192.0.2.7",
+                What::Recipient,
+            ),
+            (
+                "SMTP Spam attack detected from 192.0.2.7, client closed connection before SMTP greeting",
+                What::HungUp,
+            ),
+            (
+                "SMTP Spam attack detected from 192.0.2.7, client sent data before SMTP greeting",
+                What::PreGreeting,
+            ),
+            (
+                "IP address 192.0.2.7 found in DNS blacklist X, mail from <a@b.example> to <c@mx.example>",
+                What::Client,
+            ),
+            (
+                "Relay attempt from IP address 192.0.2.7, mail from <a@b.example> to <c@d.example> rejected",
+                What::Relay,
+            ),
+            (
+                "Client with IP address 192.0.2.7 has no reverse DNS entry, connection rejected before SMTP greeting",
+                What::Client,
+            ),
+            (
+                "Administration login into Web Administration from 192.0.2.7 failed: IP address not allowed",
+                What::Login,
+            ),
+            (
+                "Message from IP address 192.0.2.7, sender <a@b.example> rejected: sender domain does not exist",
+                What::Sender,
+            ),
             ("Failed IMAP login from 192.0.2.7, missing parameter in AUTHENTICATE header", What::AuthCommand),
             ("Failed SMTP login from 192.0.2.7 with SASL method CRAM-MD5.", What::Login),
         ] {

@@ -62,7 +62,8 @@ impl Maddy {
         found: &mut Vec<Finding>,
     ) -> Heard {
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
-        let source = text("src_ip").and_then(|address| scan::address_port(address).map(|(address, _)| address));
+        let source =
+            text("src_ip").and_then(|address| scan::address_port(address).map(|(address, _)| address));
         let id = text("msg_id").unwrap_or_default();
         let mut finding = Finding::new(line, Server::Maddy, What::Login);
         finding.source = source;
@@ -166,7 +167,9 @@ mod tests {
     #[test]
     fn a_back_end_that_is_away_is_no_attempt_but_a_name_cannot_say_so() {
         let line = |reason: &str, login: &str| {
-            format!("smtp: authentication failed\t{{\"reason\":\"{reason}\",\"src_ip\":\"192.0.2.7:1\",\"username\":\"{login}\"}}")
+            format!(
+                "smtp: authentication failed\t{{\"reason\":\"{reason}\",\"src_ip\":\"192.0.2.7:1\",\"username\":\"{login}\"}}"
+            )
         };
         assert_eq!(told(&line("auth: unable to contact server: dial unix /x: no", "info")), []);
         let hostile = "x: connection refused";

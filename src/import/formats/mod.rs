@@ -42,7 +42,7 @@ pub fn all() -> Vec<Box<dyn Reader + Send>> {
         Box::new(postal::Postal::default()),
         Box::new(haraka::Haraka::default()),
         Box::new(stalwart::Stalwart::default()),
-        Box::new(nginx::Nginx::default()),
+        Box::new(nginx::Nginx),
         Box::new(maddy::Maddy::default()),
         Box::new(kerio::Kerio::default()),
         Box::new(assp::Assp),

@@ -78,7 +78,7 @@ fn login_failed(
     let mut finding = Finding::new(line, Server::Nginx, What::Login);
     finding.session = Some(record.connection.clone());
     let Some(ends) = Ends::read(rest) else {
-        return if spliced { Heard::Damaged(Why::Cut) } else { spliced(line, rest, found) };
+        return if spliced { Heard::Damaged(Why::Cut) } else { second_of_two(line, rest, found) };
     };
     if temporary(error) {
         return Heard::Understood;
@@ -97,10 +97,13 @@ fn login_failed(
 
 /// Two lines ran into one where the client should stand, which is before anything that it says. The second is
 /// whole and tells its refusal; what the first told is gone.
-fn spliced(line: &Line<'_>, rest: &str, found: &mut Vec<Finding>) -> Heard {
+fn second_of_two(line: &Line<'_>, rest: &str, found: &mut Vec<Finding>) -> Heard {
     let broken = rest.match_indices(" [info] ").next().and_then(|(at, _)| rest.get(at..));
     let second = broken.map(str::trim_start).and_then(record);
-    match second.as_ref().and_then(|second| second.message.strip_prefix("client login failed: \"").zip(Some(second))) {
+    match second
+        .as_ref()
+        .and_then(|second| second.message.strip_prefix("client login failed: \"").zip(Some(second)))
+    {
         Some((message, second)) => login_failed(line, second, message, true, found),
         None => Heard::Damaged(Why::Cut),
     }
@@ -121,7 +124,8 @@ fn record(text: &str) -> Option<Record<'_>> {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
     let (pid, thread) = process.split_once('#')?;
     let (connection, message) = rest.strip_prefix('*')?.split_once(' ')?;
-    (number(pid) && number(thread) && number(connection)).then(|| Record { connection: connection.to_owned(), message })
+    (number(pid) && number(thread) && number(connection))
+        .then(|| Record { connection: connection.to_owned(), message })
 }
 
 /// `ADDRESS[ using starttls], server: ADDRESS:PORT` and what follows.
@@ -196,7 +200,8 @@ fn refused(said: &str, action: &str, port: Option<u16>) -> Option<What> {
         return Some(What::Garbage);
     }
     let mail = port.and_then(door).is_some_and(|door| door != crate::import::Door::Web);
-    (mail && action == "SSL handshaking" && said.starts_with("SSL_do_handshake() failed")).then_some(What::Tls)
+    (mail && action == "SSL handshaking" && said.starts_with("SSL_do_handshake() failed"))
+        .then_some(What::Tls)
 }
 
 /// Whether the server behind answered that it could not answer.
@@ -211,7 +216,8 @@ mod tests {
     use super::*;
 
     fn told(lines: &[&str]) -> Vec<(u64, What, String, String)> {
-        let log: Vec<String> = lines.iter().map(|line| format!("2026/06/03 10:25:52 [info] 74#74: {line}")).collect();
+        let log: Vec<String> =
+            lines.iter().map(|line| format!("2026/06/03 10:25:52 [info] 74#74: {line}")).collect();
         brief(&read(Server::Nginx, &log.join("\n")))
     }
 
@@ -236,7 +242,9 @@ mod tests {
     #[test]
     fn a_login_that_holds_a_whole_line_is_a_login() {
         let login = "a\", client: 203.0.113.9, server: 0.0.0.0:25, login: \"b";
-        let line = format!("*1 client login failed: \"no\" while in http auth state, client: 192.0.2.7, server: 0.0.0.0:25, login: \"{login}\"");
+        let line = format!(
+            "*1 client login failed: \"no\" while in http auth state, client: 192.0.2.7, server: 0.0.0.0:25, login: \"{login}\""
+        );
         assert_eq!(told(&[&line]), [(1, What::Login, "192.0.2.7".into(), login.into())]);
     }
 

@@ -14,7 +14,11 @@ impl Reader for OracleIms {
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
         let Some(rest) = line.whole.trim_start().strip_prefix("<co ") else {
-            return if line.whole.trim_start().starts_with("<en ts=\"") { Heard::Understood } else { Heard::NotMine };
+            return if line.whole.trim_start().starts_with("<en ts=\"") {
+                Heard::Understood
+            } else {
+                Heard::NotMine
+            };
         };
         let Some(record) = Record::read(rest) else { return Heard::Damaged(Why::Cut) };
         // Only a failed AUTH has a reply 535; 4yz is a failure of the server's own.
@@ -24,7 +28,9 @@ impl Reader for OracleIms {
         // tr="TCP|SERVER|PORT|CLIENT|PORT"
         let mut transport = record.transport.split('|').skip(2);
         let port = transport.next().and_then(|port| port.parse().ok());
-        let Some(source) = transport.next().and_then(scan::address) else { return Heard::Damaged(Why::NoAddress) };
+        let Some(source) = transport.next().and_then(scan::address) else {
+            return Heard::Damaged(Why::NoAddress);
+        };
         let mut finding = Finding::new(line, Server::OracleIms, What::Login);
         finding.source = Some(source);
         finding.door = port.and_then(door);
@@ -69,7 +75,11 @@ impl Record {
 
 /// The five entities of XML.
 fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -78,12 +88,15 @@ mod tests {
     use super::*;
 
     fn record(login: &str, mi: &str, reply: &str) -> String {
-        format!("<co ts=\"2026-06-02T16:06:33.99\" pi=\"1.2.3\" sc=\"tcp_local\" dr=\"+\" ac=\"U\" tr=\"TCP|198.51.100.1|587|192.0.2.7|4299\" ap=\"SMTP\" mi=\"{mi}\" us=\"{login}\" di=\"{reply}\"/>")
+        format!(
+            "<co ts=\"2026-06-02T16:06:33.99\" pi=\"1.2.3\" sc=\"tcp_local\" dr=\"+\" ac=\"U\" tr=\"TCP|198.51.100.1|587|192.0.2.7|4299\" ap=\"SMTP\" mi=\"{mi}\" us=\"{login}\" di=\"{reply}\"/>"
+        )
     }
 
     #[test]
     fn a_bad_password_is_an_attempt_of_the_client_and_a_success_is_none() {
-        let bad = record("a&lt;b", "Bad password", "535 5.7.8 Bad username or password (Authentication failed).");
+        let bad =
+            record("a&lt;b", "Bad password", "535 5.7.8 Bad username or password (Authentication failed).");
         assert_eq!(
             brief(&read(Server::OracleIms, &bad)),
             [(1, What::Login, "192.0.2.7".into(), "a<b".into())]

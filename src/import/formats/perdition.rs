@@ -9,8 +9,11 @@ use std::net::IpAddr;
 pub struct Perdition;
 
 /// What its `status` may say when the login was refused, here or by the server behind.
-const REFUSED: [&str; 3] =
-    ["failed: local authentication failure", "failed: Re-Authentication Failure", "failed: authentication failure"];
+const REFUSED: [&str; 3] = [
+    "failed: local authentication failure",
+    "failed: Re-Authentication Failure",
+    "failed: authentication failure",
+];
 
 impl Reader for Perdition {
     fn server(&self) -> Server {
@@ -77,7 +80,9 @@ mod tests {
     #[test]
     fn a_refusal_is_told_by_its_status_at_the_end() {
         let auth = |name: &str, status: &str| {
-            format!("Auth: 192.0.2.7:1->198.51.100.1:993 client-secure=ssl authorisation_id=NONE authentication_id=\"{name}\" server=\"in.example:993\" protocol=IMAP4S server-secure=ssl status=\"{status}\"")
+            format!(
+                "Auth: 192.0.2.7:1->198.51.100.1:993 client-secure=ssl authorisation_id=NONE authentication_id=\"{name}\" server=\"in.example:993\" protocol=IMAP4S server-secure=ssl status=\"{status}\""
+            )
         };
         let failed = "failed: Re-Authentication Failure";
         assert_eq!(one(&auth("info", failed)), Some((What::Login, "192.0.2.7".into(), "info".into())));

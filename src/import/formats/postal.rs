@@ -56,7 +56,11 @@ impl Postal {
             return Heard::Understood;
         }
         if let Some(said) = message.strip_prefix("=> ") {
-            return if session.server(line, said, found) { Heard::Understood } else { Heard::Damaged(Why::Cut) };
+            return if session.server(line, said, found) {
+                Heard::Understood
+            } else {
+                Heard::Damaged(Why::Cut)
+            };
         }
         let message = message.trim_start();
         if message == "Connection closed" {
@@ -65,12 +69,15 @@ impl Postal {
             }
             return Heard::Understood;
         }
-        let opened = message.strip_prefix("Client identified as ").or(message.strip_prefix("Connection opened from "));
+        let opened =
+            message.strip_prefix("Client identified as ").or(message.strip_prefix("Connection opened from "));
         if let Some(source) = opened.and_then(scan::address) {
             session.source = Some(source);
             return Heard::Understood;
         }
-        let failure = message.strip_prefix("Authentication failure for ").or(message.strip_prefix("WARN: AUTH failure for "));
+        let failure = message
+            .strip_prefix("Authentication failure for ")
+            .or(message.strip_prefix("WARN: AUTH failure for "));
         if let Some(rest) = failure {
             let Some(source) = rest.split(' ').next().and_then(scan::address) else {
                 return Heard::Damaged(Why::NoAddress);
@@ -98,7 +105,10 @@ fn old(text: &str) -> Option<(Option<&str>, &str)> {
     let smtp = process.rsplit_once("smtp.").and_then(|(_, worker)| worker.split_once(':'));
     let ours = smtp.is_some_and(|(worker, pid)| number(worker) && number(pid));
     let alone = number(process.strip_prefix('[').unwrap_or(process));
-    if head.len() > limits::IMPORT_CONTAINER_OCTETS_MAX.saturating_mul(2) || !(ours || alone) || !stamped || !is_level(level)
+    if head.len() > limits::IMPORT_CONTAINER_OCTETS_MAX.saturating_mul(2)
+        || !(ours || alone)
+        || !stamped
+        || !is_level(level)
     {
         return None;
     }
@@ -131,7 +141,8 @@ fn is_level(word: &str) -> bool {
 }
 
 fn is_id(id: &str) -> bool {
-    (4..=16).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
+    (4..=16).contains(&id.len())
+        && id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -156,13 +167,17 @@ mod tests {
     }
 
     fn old_log(id: &str, messages: &[&str]) -> String {
-        let line = |message: &&str| format!("[smtp.1:2377] [2026-02-02T09:16:32.664] DEBUG -- : [{id}] {message}\n");
+        let line =
+            |message: &&str| format!("[smtp.1:2377] [2026-02-02T09:16:32.664] DEBUG -- : [{id}] {message}\n");
         messages.iter().map(line).collect()
     }
 
     fn new_log(id: &str, messages: &[&str]) -> String {
         let line = |message: &&str| {
-            format!("smtp-1    | 2026-02-04 07:51:00 +0000 DEBUG  {} trace_id={id} component=smtp-server\n", message.trim())
+            format!(
+                "smtp-1    | 2026-02-04 07:51:00 +0000 DEBUG  {} trace_id={id} component=smtp-server\n",
+                message.trim()
+            )
         };
         messages.iter().map(line).collect()
     }
@@ -170,11 +185,20 @@ mod tests {
     #[test]
     fn a_refused_login_is_one_attempt_in_both_layouts() {
         let mut messages = SESSION.to_vec();
-        messages.extend(["=> 535 Invalid credential", "<= QUIT", "=> 221 Closing Connection", "   Connection closed"]);
+        messages.extend([
+            "=> 535 Invalid credential",
+            "<= QUIT",
+            "=> 221 Closing Connection",
+            "   Connection closed",
+        ]);
         let wanted = [(10, What::Login, "192.0.2.7".to_owned(), "info".to_owned())];
         assert_eq!(told(&old_log("BVKWLC", &messages)), wanted);
-        let coloured: Vec<String> = messages.iter().map(|message| format!("\u{1b}[32m{message}\u{1b}[0m")).collect();
-        assert_eq!(told(&old_log("BVKWLC", &coloured.iter().map(String::as_str).collect::<Vec<_>>())), wanted);
+        let coloured: Vec<String> =
+            messages.iter().map(|message| format!("\u{1b}[32m{message}\u{1b}[0m")).collect();
+        assert_eq!(
+            told(&old_log("BVKWLC", &coloured.iter().map(String::as_str).collect::<Vec<_>>())),
+            wanted
+        );
         assert_eq!(told(&new_log("R67STAPW", &messages)), wanted);
         let mut warned = SESSION.to_vec();
         warned.extend(["Authentication failure for ::ffff:192.0.2.7", "=> 535 Invalid credential"]);
@@ -193,7 +217,10 @@ mod tests {
 
     #[test]
     fn a_warning_alone_is_an_attempt() {
-        let log = new_log("R67STAPW", &["Authentication failure for 192.0.2.7 (no server found matching acme/mail)"]);
+        let log = new_log(
+            "R67STAPW",
+            &["Authentication failure for 192.0.2.7 (no server found matching acme/mail)"],
+        );
         assert_eq!(told(&log), [(1, What::Login, "192.0.2.7".into(), "acme/mail".into())]);
     }
 
@@ -215,7 +242,15 @@ mod tests {
         let log = format!(
             "{}{}",
             new_log("AAAAAAAA", &["Client identified as 192.0.2.7"]),
-            new_log("AAAAAAAA", &["<= EHLO x trace_id=BBBBBBBB component=smtp-server", "=> 250 AUTH", "<= AUTH PLAIN eA==", "=> 535 no"])
+            new_log(
+                "AAAAAAAA",
+                &[
+                    "<= EHLO x trace_id=BBBBBBBB component=smtp-server",
+                    "=> 250 AUTH",
+                    "<= AUTH PLAIN eA==",
+                    "=> 535 no"
+                ]
+            )
         );
         assert_eq!(told(&log), [(5, What::Login, "192.0.2.7".into(), String::new())]);
     }

@@ -89,7 +89,9 @@ impl Reader for Sendmail {
             self.milter(line, id, rest);
             return Heard::Understood;
         }
-        if text.starts_with('<') && (text.ends_with(">... No such user here") || text.ends_with(">... User unknown")) {
+        if text.starts_with('<')
+            && (text.ends_with(">... No such user here") || text.ends_with(">... User unknown"))
+        {
             let session = self.session(id);
             session.unknown_recipients = session.unknown_recipients.saturating_add(1);
             return Heard::Understood;
@@ -188,7 +190,8 @@ impl Sendmail {
     /// `from=<...>, size=..., relay=CLIENT`: names the client of what this id was refused before.
     fn sender_line(&mut self, line: &Line<'_>, id: &str, text: &str, found: &mut Vec<Finding>) -> Heard {
         let Some(session) = self.sessions.take(id) else { return Heard::Understood };
-        let source = text.rsplit_once(", relay=").and_then(|(_, client)| client_last(client)).or(session.source);
+        let source =
+            text.rsplit_once(", relay=").and_then(|(_, client)| client_last(client)).or(session.source);
         for mut finding in session.milter {
             finding.source = finding.source.or(source);
             found.push(finding);
@@ -215,7 +218,8 @@ impl Sendmail {
         if !refused {
             return;
         }
-        let by_pid = line.prefix.pid.and_then(|pid| self.sessions.get(&pid_key(pid))).and_then(|known| known.source);
+        let by_pid =
+            line.prefix.pid.and_then(|pid| self.sessions.get(&pid_key(pid))).and_then(|known| known.source);
         let mut finding = Finding::new(line, Server::Sendmail, what);
         finding.session = session_name(id);
         let session = self.session(id);
@@ -271,7 +275,9 @@ const BACK_END_FAILURES: [&str; 6] = [
 fn queue_id(text: &str) -> (&str, &str) {
     match text.split_once(": ") {
         Some(("NOQUEUE", rest)) => ("", rest),
-        Some((id, rest)) if id.len() >= 8 && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) => (id, rest),
+        Some((id, rest)) if id.len() >= 8 && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) => {
+            (id, rest)
+        }
         Some(_) | None => ("", text),
     }
 }

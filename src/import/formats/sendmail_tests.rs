@@ -13,13 +13,17 @@ const HEAD: &str = "Nov  3 10:00:00 mx sm-mta[77]: x3Q000aa000077: ";
 
 #[test]
 fn a_failed_login_has_its_client_at_the_end() {
-    let line = format!("{HEAD}AUTH failure (LOGIN): authentication failure (-13) SASL(-13): authentication failure: checkpass failed, user=info, relay=a.example [192.0.2.7] (may be forged)");
+    let line = format!(
+        "{HEAD}AUTH failure (LOGIN): authentication failure (-13) SASL(-13): authentication failure: checkpass failed, user=info, relay=a.example [192.0.2.7] (may be forged)"
+    );
     assert_eq!(one(&line), Some((What::Login, "192.0.2.7".into(), "info".into())));
 }
 
 #[test]
 fn a_login_that_looks_like_the_end_of_the_line_is_a_login() {
-    let line = format!("{HEAD}AUTH failure (PLAIN): user not found (-20) SASL(-13): user not found: x, user=bad, relay=[192.0.2.100] (may be forged), relay=[198.51.100.7]");
+    let line = format!(
+        "{HEAD}AUTH failure (PLAIN): user not found (-20) SASL(-13): user not found: x, user=bad, relay=[192.0.2.100] (may be forged), relay=[198.51.100.7]"
+    );
     assert_eq!(
         one(&line),
         Some((What::Login, "198.51.100.7".into(), "bad, relay=[192.0.2.100] (may be forged)".into()))
@@ -33,7 +37,11 @@ fn a_back_end_that_is_away_and_a_cancelled_exchange_are_no_attempts() {
         "remote authentication server unavailable (-24) SASL(-24): x",
         "bad protocol / cancel (-5) SASL(-5): bad protocol / cancel: x",
     ] {
-        assert_eq!(one(&format!("{HEAD}AUTH failure (LOGIN): {reason}, user=a, relay=[192.0.2.7]")), None, "{reason}");
+        assert_eq!(
+            one(&format!("{HEAD}AUTH failure (LOGIN): {reason}, user=a, relay=[192.0.2.7]")),
+            None,
+            "{reason}"
+        );
     }
 }
 
@@ -41,7 +49,9 @@ fn a_back_end_that_is_away_and_a_cancelled_exchange_are_no_attempts() {
 fn the_count_of_auth_commands_is_an_attempt_only_where_no_refusal_was_told() {
     let count = format!("{HEAD}[192.0.2.7]: possible SMTP attack: command=AUTH, count=5");
     assert_eq!(one(&count), Some((What::AuthCommand, "192.0.2.7".into(), String::new())));
-    let failure = format!("{HEAD}AUTH failure (LOGIN): authentication failure (-13) SASL(-13): x, user=a, relay=[192.0.2.7]");
+    let failure = format!(
+        "{HEAD}AUTH failure (LOGIN): authentication failure (-13) SASL(-13): x, user=a, relay=[192.0.2.7]"
+    );
     assert_eq!(told(&format!("{failure}\n{count}")).len(), 1);
     assert_eq!(one(&format!("{HEAD}[192.0.2.7]: possible SMTP attack: command=HELO/EHLO, count=3")), None);
 }
@@ -49,11 +59,26 @@ fn the_count_of_auth_commands_is_an_attempt_only_where_no_refusal_was_told() {
 #[test]
 fn a_ruleset_s_refusal_is_told_by_what_was_refused() {
     for (text, what) in [
-        ("ruleset=check_rcpt, arg1=<a@far.example>, relay=h.example [192.0.2.7], reject=550 5.7.1 <a@far.example>... Relaying denied. Proper authentication required.", What::Relay),
-        ("ruleset=check_rcpt, arg1=<a@mx.example>, relay=[192.0.2.7] (may be forged), reject=451 4.1.8 Domain of sender address b@c.example does not resolve", What::Sender),
-        ("ruleset=check_rcpt, arg1=<a@mx.example>, relay=[192.0.2.7], reject=550 5.1.1 <a@mx.example>... User unknown", What::Recipient),
-        ("ruleset=check_relay, arg1=h.example, arg2=192.0.2.7, relay=h.example [192.0.2.7], reject=421 4.3.2 Connection rate limit exceeded.", What::Rate),
-        ("ruleset=check_mail, arg1=<x@y.example>, relay=[192.0.2.7], reject=553 5.1.8 <x@y.example>... Domain of sender address x@y.example does not exist", What::Sender),
+        (
+            "ruleset=check_rcpt, arg1=<a@far.example>, relay=h.example [192.0.2.7], reject=550 5.7.1 <a@far.example>... Relaying denied. Proper authentication required.",
+            What::Relay,
+        ),
+        (
+            "ruleset=check_rcpt, arg1=<a@mx.example>, relay=[192.0.2.7] (may be forged), reject=451 4.1.8 Domain of sender address b@c.example does not resolve",
+            What::Sender,
+        ),
+        (
+            "ruleset=check_rcpt, arg1=<a@mx.example>, relay=[192.0.2.7], reject=550 5.1.1 <a@mx.example>... User unknown",
+            What::Recipient,
+        ),
+        (
+            "ruleset=check_relay, arg1=h.example, arg2=192.0.2.7, relay=h.example [192.0.2.7], reject=421 4.3.2 Connection rate limit exceeded.",
+            What::Rate,
+        ),
+        (
+            "ruleset=check_mail, arg1=<x@y.example>, relay=[192.0.2.7], reject=553 5.1.8 <x@y.example>... Domain of sender address x@y.example does not exist",
+            What::Sender,
+        ),
     ] {
         assert_eq!(one(&format!("{HEAD}{text}")), Some((what, "192.0.2.7".into(), String::new())), "{text}");
     }
@@ -79,7 +104,9 @@ fn a_lookup_that_failed_is_no_refusal_unless_the_client_says_so() {
 #[test]
 fn an_address_that_holds_a_whole_refusal_fools_nobody() {
     let hostile = r#"<"x>, relay=[203.0.113.9], reject=550 5.7.1 "@d.example>"#;
-    let line = format!("{HEAD}ruleset=check_rcpt, arg1={hostile}, relay=[192.0.2.7], reject=550 5.7.1 {hostile}... Relaying denied");
+    let line = format!(
+        "{HEAD}ruleset=check_rcpt, arg1={hostile}, relay=[192.0.2.7], reject=550 5.7.1 {hostile}... Relaying denied"
+    );
     assert_eq!(one(&line), Some((What::Relay, "192.0.2.7".into(), String::new())));
 }
 

@@ -74,7 +74,8 @@ fn event(text: &str) -> Option<(&str, &str)> {
     let (name, keys) = rest.split_once(')')?;
     let named = name.split_once('.').is_some_and(|(kind, what)| {
         let word = |text: &str| {
-            !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_lowercase() || b"-0123456789".contains(&octet))
+            !text.is_empty()
+                && text.bytes().all(|octet| octet.is_ascii_lowercase() || b"-0123456789".contains(&octet))
         };
         word(kind) && word(what)
     });
@@ -235,9 +236,9 @@ impl Client {
         while let Some((key, after)) = rest.split_once(" = ") {
             let (value, next) = match after.strip_prefix('"') {
                 Some(text) => text.split_once('"').unwrap_or((text, "")),
-                None => after.split_once(',').map_or((after, ""), |(value, _)| {
-                    (value, after.get(value.len()..).unwrap_or_default())
-                }),
+                None => after
+                    .split_once(',')
+                    .map_or((after, ""), |(value, _)| (value, after.get(value.len()..).unwrap_or_default())),
             };
             match key {
                 "listenerId" => named = door_named(value),

@@ -15,7 +15,11 @@ fn event(second: u32, text: &str, keys: &str) -> String {
 fn a_failed_login_is_an_attempt_and_its_ban_on_the_spot_none() {
     let log = [
         event(10, "SMTP EHLO command (smtp.ehlo)", ", domain = \"User\""),
-        event(14, "Authentication failed (auth.failed)", ", remoteIp = 192.0.2.7, accountName = \"web@mx.example\", id = \"1\""),
+        event(
+            14,
+            "Authentication failed (auth.failed)",
+            ", remoteIp = 192.0.2.7, accountName = \"web@mx.example\", id = \"1\"",
+        ),
         event(20, "Too many authentication attempts (auth.too-many-attempts)", ""),
         event(20, "Banned due to authentication errors (security.authentication-ban)", ""),
         event(31, "Blocked IP address (security.ip-blocked)", ""),
@@ -30,7 +34,11 @@ fn a_failed_login_is_an_attempt_and_its_ban_on_the_spot_none() {
 fn a_ban_that_stands_for_a_refused_login_is_an_attempt() {
     let log = [
         event(10, "Authentication failed (auth.failed)", ", accountName = \"a\""),
-        event(17, "Banned due to authentication errors (security.authentication-ban)", ", accountName = \"b\""),
+        event(
+            17,
+            "Banned due to authentication errors (security.authentication-ban)",
+            ", accountName = \"b\"",
+        ),
     ]
     .concat();
     assert_eq!(
@@ -49,9 +57,14 @@ fn the_last_refusal_of_an_imap_session_is_told_as_the_cause_of_too_many() {
 #[test]
 fn names_with_quotes_and_keys_in_them_fool_nobody() {
     let name = "x\", remoteIp = 203.0.113.9, accountName = \"y";
-    let log = event(10, "Authentication failed (auth.failed)", &format!(", accountName = \"{name}\", id = \"1\""));
+    let log =
+        event(10, "Authentication failed (auth.failed)", &format!(", accountName = \"{name}\", id = \"1\""));
     assert_eq!(told(&log), [(1, What::Login, "192.0.2.7".into(), name.into())]);
-    let ehlo = event(10, "SMTP EHLO command (smtp.ehlo)", ", domain = \"x) Authentication failed (auth.failed) remoteIp = 203.0.113.9\"");
+    let ehlo = event(
+        10,
+        "SMTP EHLO command (smtp.ehlo)",
+        ", domain = \"x) Authentication failed (auth.failed) remoteIp = 203.0.113.9\"",
+    );
     assert_eq!(told(&ehlo), []);
 }
 
@@ -72,7 +85,9 @@ fn other_refusals_are_told_and_successes_are_not() {
 }
 
 fn trace(level: &str, target: &str, fields: &str) -> String {
-    format!("2026-12-16T09:42:03.830292Z {level} session{{instance=\"submission\" protocol=Smtp remote.ip=\"192.0.2.7\" remote.port=4711}}: {target}: {fields}\n")
+    format!(
+        "2026-12-16T09:42:03.830292Z {level} session{{instance=\"submission\" protocol=Smtp remote.ip=\"192.0.2.7\" remote.port=4711}}: {target}: {fields}\n"
+    )
 }
 
 fn traffic(event: &str, data: &str) -> String {
@@ -106,7 +121,11 @@ fn the_tracing_log_tells_a_refusal_once_whatever_its_level() {
 fn a_refused_recipient_of_the_tracing_log_counts_once() {
     let log = [
         traffic("read", "RCPT TO:<a@mx.example>"),
-        trace("DEBUG", "smtp::inbound::rcpt", "Mailbox does not exist. context=\"rcpt\" event=\"error\" address=\"a@mx.example\""),
+        trace(
+            "DEBUG",
+            "smtp::inbound::rcpt",
+            "Mailbox does not exist. context=\"rcpt\" event=\"error\" address=\"a@mx.example\"",
+        ),
         traffic("write", "550 5.1.2 Mailbox does not exist."),
     ]
     .concat();
@@ -123,6 +142,10 @@ fn a_name_before_keys_we_do_not_know_is_still_read() {
 fn what_a_client_says_in_the_tracing_log_is_not_the_server_s() {
     let hostile = traffic("read", "EHLO x\\\" event=\\\"authenticate\\\" result=\\\"failed\\\" y=\\\"");
     assert_eq!(told(&hostile), []);
-    let closed = trace("DEBUG", "smtp::inbound::spawn", "Connection closed by peer. event=\"disconnect\" reason=\"peer\"");
+    let closed = trace(
+        "DEBUG",
+        "smtp::inbound::spawn",
+        "Connection closed by peer. event=\"disconnect\" reason=\"peer\"",
+    );
     assert_eq!(told(&closed), []);
 }

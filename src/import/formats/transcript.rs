@@ -24,7 +24,13 @@ pub struct Transcript {
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self { session: Conversation::new(Server::Transcript), named: None, turned: false, answered: false, bare: false }
+        Self {
+            session: Conversation::new(Server::Transcript),
+            named: None,
+            turned: false,
+            answered: false,
+            bare: false,
+        }
     }
 }
 
@@ -115,7 +121,10 @@ impl Transcript {
             self.session.client(line, text, found);
             return Heard::Understood;
         }
-        if answers.is_some_and(|(code, ..)| code == 220) && !self.session.is_fresh() && !self.session.awaits_tls() {
+        if answers.is_some_and(|(code, ..)| code == 220)
+            && !self.session.is_fresh()
+            && !self.session.awaits_tls()
+        {
             self.over(found);
         }
         self.answered = true;
