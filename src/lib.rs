@@ -22,6 +22,7 @@
 //! | [`config`] | what was written | what is meant, or which file, line and key is wrong |
 //! | [`dialog`] | the text of a session | the same session played again |
 //! | [`journal`] | a session as it goes | a dialogue without anything a peer may want kept secret |
+//! | [`import`] | lines of other servers' logs | what their clients tried, as findings and dialogues |
 //! | [`server`] | readiness, time, chance | events in, deeds out |
 //! | [`cli`] | arguments | an exit code |
 //!
@@ -48,6 +49,7 @@ pub mod directory;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod import;
 pub mod journal;
 pub mod limits;
 pub mod mail;

@@ -9,11 +9,13 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod audit;
+mod import;
 mod journal;
 mod login;
 mod replay;
 
 pub use audit::*;
+pub use import::*;
 pub use journal::*;
 pub use login::*;
 pub use replay::*;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("types", &[]),
     ("limits", &[]),
     ("audit", &[]),
@@ -30,11 +30,9 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
     ("config", &["auth", "contract", "journal"]),
-    (
-        "journal",
-        &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],
-    ),
+    ("journal", &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"]),
     ("dialog", &["auth", "contract", "directory", "journal", "mail", "policy", "smtp", "telemetry"]),
+    ("import", &["dialog", "contract"]),
     (
         "fuzz",
         &[
@@ -46,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "dialog",
             "directory",
             "frame",
+            "import",
             "journal",
             "mail",
             "policy",
@@ -83,6 +82,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "control",
             "dialog",
             "directory",
+            "import",
             "mail",
             "policy",
             "server",

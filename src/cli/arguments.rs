@@ -1,7 +1,10 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
 pub mod audit;
+mod import_log;
 pub mod replay;
+
+pub use import_log::ImportLog;
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
@@ -87,6 +90,8 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Read other servers' logs.
+    ImportLog(ImportLog),
     /// What `localserve` makes first, started by it.
     LocalServePrepare {
         /// Where.
@@ -342,6 +347,7 @@ impl Given {
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
+            Verb::ImportLog => Ok(Command::ImportLog(self.import_log(spec)?)),
             Verb::LocalServePrepare => {
                 let dir = self.path(Opt::Dir).ok_or_else(|| usage("it wants --dir DIR"))?;
                 Ok(Command::LocalServePrepare { dir })
@@ -445,6 +451,7 @@ impl Given {
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck
+            | Verb::ImportLog
             | Verb::ServeChild
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod files;
 pub mod first_start;
 pub mod identity;
+pub mod import_log;
 pub mod list;
 pub mod live;
 pub mod localserve;
@@ -63,6 +64,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
+        Command::ImportLog(what) => return import_log::import_log(&what),
         Command::ServeChild => return Ok(server::start::run()),
         Command::HashWorkerChild => return Ok(server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,

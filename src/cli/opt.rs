@@ -30,10 +30,12 @@ pub enum Opt {
     Rate,
     Threshold,
     IOwnThisHost,
+    Format,
+    Out,
 }
 
 impl Opt {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 28] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -60,6 +62,8 @@ impl Opt {
         Self::Rate,
         Self::Threshold,
         Self::IOwnThisHost,
+        Self::Format,
+        Self::Out,
     ];
 
     /// Its name, without the dashes.
@@ -92,6 +96,8 @@ impl Opt {
             Self::Rate => "rate",
             Self::Threshold => "threshold",
             Self::IOwnThisHost => "i-own-this-host",
+            Self::Format => "format",
+            Self::Out => "out",
         }
     }
 
@@ -122,6 +128,8 @@ impl Opt {
             | Self::IOwnThisHost
             | Self::Update
             | Self::Starttls => None,
+            Self::Format => Some("NAME"),
+            Self::Out => Some("DIR"),
         }
     }
 
@@ -135,6 +143,8 @@ impl Opt {
             | Self::Json
             | Self::PortBase
             | Self::Since
+            | Self::Format
+            | Self::Out
             | Self::PasswordStdin
             | Self::AppPasswordsOnly
             | Self::Name
@@ -185,6 +195,8 @@ impl Opt {
             Self::Rate => "visits a second (as many as go; 2 if the host is not this machine)",
             Self::Threshold => "bits above which it fails (0.05)",
             Self::IOwnThisHost => "the host is not this machine, and it is yours to try",
+            Self::Format => "whose log it is, or auto: each line decides (auto)",
+            Self::Out => "where dialogue files are written; made if it is not there",
         }
     }
 }

@@ -37,6 +37,7 @@ pub enum Verb {
     AuthForgive,
     MailList,
     MailShow,
+    ImportLog,
     LocalServePrepare,
     ServeChild,
     HashWorkerChild,
@@ -330,6 +331,19 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "a message on standard output, octet by octet as it is kept",
         "",
+    ),
+    spec(
+        Verb::ImportLog,
+        &["import-log"],
+        "FILE... [--format auto] [--out DIR] [--json]",
+        (1, usize::MAX),
+        &[Opt::Format, Opt::Out, Opt::Json],
+        "make dialogue files of what other servers' logs tell of their clients",
+        "Reads logs, plain or gzip (`-` is standard input), counts the tries that were refused, and writes one\n\
+         dialogue to DIR for each behaviour; passwords and names that are no role words are replaced. With --json one\n\
+         object: attempts, skipped lines, and how many dialogues were written. Formats: auto, mox, postfix,\n\
+         dovecot, exim, opensmtpd, postal, nginx, stalwart, sendmail, courier, cyrus, maddy, haraka, transcript,\n\
+         kerio, assp, domino, perdition, oracleims. Exit code 65 if a file was damaged.",
     ),
 ];
 
