@@ -9,8 +9,10 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod login;
+mod store;
 
 pub use login::*;
+pub use store::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 

@@ -46,6 +46,9 @@ impl Direct {
         if let Some(torn) = report.torn {
             tell(&format!("warning: {torn}"));
         }
+        for lost in &report.lost {
+            tell(&format!("warning: missing are {lost}; see `gatepost verify`"));
+        }
         Self::over(dir, Box::new(store))
     }
 

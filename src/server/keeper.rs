@@ -342,7 +342,8 @@ impl<'a> Keeper<'a> {
         for _ in 0..memories {
             self.answers.send(FromStore::Remembered(result.clone()));
         }
-        self.tidy |= changes > 0;
+        // What is put off now: what a change leaves to do, and the sync of the counter of commits.
+        self.tidy = true;
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
 //! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
+//! | [`Tag::Count`] | slot (4) | number, time, messages so far (8 each), messages (4), see [`encode_count`] |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Throttle`] | nothing | JSON of a `Snapshot` of the throttle |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
@@ -20,11 +21,19 @@
 //! | [`Tag::Pending`] | mail id (16) | nothing: slices were put, no record names them yet |
 //! | [`Tag::Emptying`] | account (4) | nothing: removed, its mail still has to go |
 //!
+//! Beside the slices, `bodies` has the records of [`Tag::Count`] too, under four octets 0xff and the slot: each
+//! keyspace can lose its part of a commit without the other.
+//!
 //! Numbers are big-endian, so that keys ascend as their numbers do. Every value in `records` begins with a
 //! version octet. What was read is never trusted: a damaged key or value is an error that says where.
 
+mod count;
 mod kept;
 
+pub use count::{
+    COUNT_KEY_OCTETS, COUNT_SLICE_KEY_OCTETS, COUNT_SLICE_PREFIX, count_key, count_slice_key, decode_count,
+    encode_count, slot_of,
+};
 pub use kept::{
     decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
     encode_scram, encode_throttle,
@@ -88,6 +97,8 @@ pub enum Tag {
     History,
     /// The SCRAM keys of an account.
     Scram,
+    /// The number of an acknowledged commit.
+    Count,
     /// A day of the report of logins.
     Report,
     /// What the throttle must not forget.
@@ -115,6 +126,7 @@ impl Tag {
             Self::Alias => 0x04,
             Self::History => 0x05,
             Self::Scram => 0x06,
+            Self::Count => 0x07,
             Self::Report => 0x08,
             Self::Throttle => 0x09,
             Self::Mail => 0x10,

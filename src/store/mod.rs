@@ -4,9 +4,12 @@
 //! [`group`] says what a group writes, [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the
 //! one place that names the database.
 //! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
-//! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`fjall`], [`place`],
-//! [`repair`] and [`disk`] touch the world, the others do not.
+//! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`count`] says which
+//! acknowledged commits are missing, by numbers in the database and one outside it, in [`counter`].
+//! [`fjall`], [`place`], [`repair`], [`counter`] and [`disk`] touch the world, the others do not.
 
+pub mod count;
+pub mod counter;
 pub mod disk;
 pub mod fjall;
 pub mod group;
@@ -23,6 +26,7 @@ use crate::auth::throttle::Snapshot;
 use crate::contract::Commit;
 use crate::directory::{Change, Directory};
 use crate::types::{AccountId, MailId, Uid, UnixTime};
+use count::Lost;
 
 /// A message to be made durable.
 #[derive(Debug)]
@@ -155,6 +159,11 @@ pub trait Store: Send {
     /// The secret of this installation, made when the store was.
     fn server_key(&self) -> [u8; 32];
 
+    /// Acknowledged commits that were missing when the store was opened, oldest first.
+    fn lost(&self) -> &[Lost] {
+        &[]
+    }
+
     /// Messages of an account with a uid above `after`, ascending, at most `rows`.
     ///
     /// # Errors
@@ -175,7 +184,8 @@ pub trait Store: Send {
 
     /// Does one bounded step of what was put off: the mail of removed accounts goes, and bodies with the last
     /// copy that needs them. True: call it again. To be called when nothing waits; what is not done goes on
-    /// after the next opening. A step is not synced and needs not be: it is done again if it is lost.
+    /// after the next opening. A step is not synced and needs not be: it is done again if it is lost. The counter
+    /// of acknowledged commits is synced here too.
     ///
     /// # Errors
     /// See [`StoreError`].
