@@ -10,6 +10,7 @@
 
 mod counted;
 mod database;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use super::group::{Batch, Books, CopyKey, Stage, mail_octets, messages_in, stage
 use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
+use super::verify::{self, Cursor, Page};
 use super::{MessageRecord, Operation, Store, StoreError};
 use crate::auth::report::Day;
 use crate::auth::throttle::Snapshot;
@@ -74,6 +76,8 @@ pub struct FjallStore {
     last_commit: Entry,
     /// Acknowledged commits that were missing when it was opened.
     lost: Vec<Lost>,
+    /// What the counter outside was found to be.
+    counter_state: CounterState,
     lock: File,
 }
 
@@ -135,7 +139,8 @@ impl FjallStore {
         let db = open_database(&path)?;
         let (counter, outside, state) = Counter::open(dir, mark)?;
         let mut store = Self::load(db, lock, mark, mode, counter)?;
-        report.counter = store.count(dir, outside, state)?;
+        store.count(dir, outside, state)?;
+        report.counter = store.counter_state;
         report.lost.clone_from(&store.lost);
         if mode == OpenMode::Write {
             report.unfinished_bodies = store.remove_unfinished()?;
@@ -187,6 +192,7 @@ impl FjallStore {
             counter,
             last_commit: Entry::default(),
             lost: Vec::new(),
+            counter_state: CounterState::Good,
             lock,
         })
     }
@@ -427,6 +433,10 @@ impl Store for FjallStore {
 
     fn lost(&self) -> &[Lost] {
         &self.lost
+    }
+
+    fn verify(&self, from: &Cursor) -> Page {
+        verify::step(self, from)
     }
 
     fn list(&self, account: AccountId, after: Uid, rows: usize) -> Result<Vec<MessageRecord>, StoreError> {

@@ -5,7 +5,8 @@
 //! one place that names the database.
 //! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
 //! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`count`] says which
-//! acknowledged commits are missing, by numbers in the database and one outside it, in [`counter`].
+//! acknowledged commits are missing, by numbers in the database and one outside it, in [`counter`]; [`verify`]
+//! looks at all there is and says what is wrong.
 //! [`fjall`], [`place`], [`repair`], [`counter`] and [`disk`] touch the world, the others do not.
 
 pub mod count;
@@ -20,6 +21,7 @@ pub mod place;
 pub mod repair;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use crate::auth::report::{Day, Save};
 use crate::auth::throttle::Snapshot;
@@ -27,6 +29,7 @@ use crate::contract::Commit;
 use crate::directory::{Change, Directory};
 use crate::types::{AccountId, MailId, Uid, UnixTime};
 use count::Lost;
+use verify::{Cursor, Page};
 
 /// A message to be made durable.
 #[derive(Debug)]
@@ -162,6 +165,11 @@ pub trait Store: Send {
     /// Acknowledged commits that were missing when the store was opened, oldest first.
     fn lost(&self) -> &[Lost] {
         &[]
+    }
+
+    /// One step of looking at everything. A store that keeps no octets has nothing to look at.
+    fn verify(&self, _from: &Cursor) -> Page {
+        Page::default()
     }
 
     /// Messages of an account with a uid above `after`, ascending, at most `rows`.

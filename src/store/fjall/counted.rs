@@ -17,7 +17,7 @@ impl FjallStore {
         dir: &Path,
         outside: Option<Entry>,
         state: CounterState,
-    ) -> Result<CounterState, StoreError> {
+    ) -> Result<(), StoreError> {
         let mut counts = Counts { outside, ..Counts::default() };
         let records = numbers(&self.records, &[Tag::Count.octet()], COUNT_KEY_OCTETS)?;
         counts.records = records.into_iter().map(|entry| (entry.number, entry)).collect();
@@ -28,12 +28,13 @@ impl FjallStore {
         let last = self.last_commit;
         self.counter.begin(dir, self.mode, last);
         let was_counted = last.number > 0;
-        Ok(match state {
+        self.counter_state = match state {
             CounterState::Missing if !was_counted => CounterState::Good,
             CounterState::Missing | CounterState::Good | CounterState::Unreadable | CounterState::Foreign => {
                 state
             }
-        })
+        };
+        Ok(())
     }
 }
 
