@@ -116,6 +116,8 @@ pub enum DataCommand {
     AddressExplain(ForwardPath, Form),
     /// Say how the running server does.
     Status(Form),
+    /// Look at everything that is kept.
+    Verify(Form),
     /// Tell who logged in and who tried.
     AuthReport(Option<Since>, Form),
     /// Say what the throttle holds against somebody.
@@ -356,6 +358,7 @@ impl Given {
             | Verb::AliasList
             | Verb::AddressExplain
             | Verb::Status
+            | Verb::Verify
             | Verb::AuthReport
             | Verb::AuthExplain
             | Verb::AuthForgive
@@ -413,6 +416,7 @@ impl Given {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
             Verb::Status => DataCommand::Status(self.form()),
+            Verb::Verify => DataCommand::Verify(self.form()),
             Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
             Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),

@@ -84,6 +84,7 @@ impl Direct {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
             Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
+            Request::Verify(from) => Ok(Response::Verified(Box::new(self.store.verify(from)))),
             Request::Status => Ok(Response::Refused(Refusal::Temporary, "no server runs".to_owned())),
         }
     }

@@ -22,6 +22,8 @@ use crate::directory::{Account, Change, Directory, Target};
 use crate::limits::{
     CLOCK_ORIGIN_MS, CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX,
 };
+use crate::store::count::Lost;
+use crate::store::verify::Page;
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
@@ -70,6 +72,8 @@ pub struct Gauges<'a> {
     pub store_is_down: bool,
     /// Octets of the disk that stay free.
     pub reserve_octets: u64,
+    /// Acknowledged mail that was missing when the store was opened.
+    pub lost: &'a [Lost],
 }
 
 /// A change the store is making durable.
@@ -360,6 +364,10 @@ impl ControlServer {
                 let explanation = office.throttle.explain(office.clocks, &subject);
                 client.say(&Response::Explained(Box::new(explanation)));
             }
+            Request::Verify(from) => {
+                client.busy = Busy::Find;
+                self.ask(id, office, |ask| ToStore::Verify(ask, from));
+            }
             Request::Status => client.say(&Response::Status(Box::new(status(office)))),
             Request::AuthForgive(subject) => {
                 let anything = match subject {
@@ -481,6 +489,13 @@ impl ControlServer {
         self.serve(id, office);
     }
 
+    /// A step of looking at everything.
+    pub fn verified(&mut self, ask: AskKey, page: Page, office: &mut Office<'_>) {
+        if let Some(id) = self.asks.remove(&ask) {
+            self.answer(id, &Response::Verified(Box::new(page)), office);
+        }
+    }
+
     /// A slice. One that cannot be read ends the connection: its client counts octets and sees it.
     pub fn slice(&mut self, ask: AskKey, result: Result<Vec<u8>, StoreError>, office: &mut Office<'_>) {
         let Some(id) = self.asks.remove(&ask) else { return };
@@ -554,6 +569,7 @@ fn status(office: &Office<'_>) -> Status {
         reserve_octets: gauges.reserve_octets,
         turns: gauges.turns.by_clock(),
         turns_processor: gauges.turns.by_processor(),
+        lost: gauges.lost.to_vec(),
         events: gauges.recorder.counters().map(event_count).collect(),
     }
 }

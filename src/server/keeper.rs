@@ -200,6 +200,10 @@ impl<'a> Keeper<'a> {
                 let slice = self.store.slice(body, index);
                 self.answers.send(FromStore::Slice(ask, slice));
             }
+            ToStore::Verify(ask, from) => {
+                let page = Box::new(self.store.verify(&from));
+                self.answers.send(FromStore::Verified(ask, page));
+            }
         }
     }
 

@@ -510,6 +510,18 @@ impl Store for FjallStore {
 
 #[cfg(test)]
 impl FjallStore {
+    /// Writes or removes a record behind the store's back.
+    pub(crate) fn plant(&self, part: verify::Part, key: &[u8], value: Option<&[u8]>) {
+        let keyspace = match part {
+            verify::Part::Records => &self.records,
+            verify::Part::Bodies => &self.bodies,
+        };
+        match value {
+            Some(value) => keyspace.insert(key, value).unwrap(),
+            None => keyspace.remove(key).unwrap(),
+        }
+    }
+
     /// Slices there are, of committed bodies and others.
     pub(crate) fn slice_count(&self) -> usize {
         self.bodies

@@ -20,7 +20,7 @@ pub mod memory;
 pub mod place;
 pub mod repair;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod verify;
 
 use crate::auth::report::{Day, Save};

@@ -33,6 +33,8 @@ pub enum Part {
 pub struct Rows {
     /// Key and value; for a value that the database cannot read, why.
     pub rows: Vec<(Vec<u8>, Result<Vec<u8>, StoreError>)>,
+    /// There are no more. A step that waited for an empty page would never end while mail comes.
+    pub is_end: bool,
     /// Why reading broke off after these, if it did.
     pub broken: Option<StoreError>,
 }

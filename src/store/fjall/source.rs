@@ -31,9 +31,9 @@ impl Source for FjallStore {
         let range = (Bound::Excluded(after.to_vec()), Bound::Unbounded);
         let mut taken = 0_usize;
         let done = guarded("reading records", || {
-            for guard in self.part(part).range::<Vec<u8>, _>(range).take(count) {
-                if taken >= octets {
-                    break;
+            for guard in self.part(part).range::<Vec<u8>, _>(range) {
+                if taken >= octets || out.rows.len() >= count {
+                    return Ok(());
                 }
                 let key = guard.key()?;
                 // Read for itself: a value that cannot be read does not hide its key.
@@ -43,6 +43,7 @@ impl Source for FjallStore {
                 taken = taken.saturating_add(value.as_ref().map_or(0, Vec::len));
                 out.rows.push((key.to_vec(), value));
             }
+            out.is_end = true;
             Ok(())
         });
         out.broken = done.err();

@@ -14,9 +14,8 @@ pub(super) fn step(
     mut partial: Option<Partial>,
     page: &mut Page,
 ) -> Option<Cursor> {
-    let Rows { rows, broken } =
+    let Rows { rows, is_end, broken } =
         source.rows(Part::Bodies, after, VERIFY_ROWS_PER_STEP, VERIFY_OCTETS_PER_STEP);
-    let is_end = rows.is_empty() || broken.is_some();
     let mut last = after.to_vec();
     for (key, value) in rows {
         match slice_of(&key) {
@@ -36,7 +35,7 @@ pub(super) fn step(
         let place = format!("the bodies after {}: what follows was not looked at", hex(&last));
         page.find(Kind::Unreadable, place, error.to_string());
     }
-    if is_end {
+    if is_end || broken.is_some() {
         // What a break cut in two is not judged.
         if let Some(done) = partial.filter(|_| broken.is_none()) {
             finish(source, done, page);

@@ -40,7 +40,7 @@ struct Look<'a> {
 
 /// Looks at some records.
 pub(super) fn step(source: &dyn Source, after: &[u8], page: &mut Page) -> Cursor {
-    let Rows { rows, broken } = source.rows(Part::Records, after, VERIFY_ROWS_PER_STEP, usize::MAX);
+    let Rows { rows, is_end, broken } = source.rows(Part::Records, after, VERIFY_ROWS_PER_STEP, usize::MAX);
     let mut last = after.to_vec();
     let mut account_before = keys::decode_mail_key(after).ok().map(|(account, _)| account);
     let is_empty = rows.is_empty();
@@ -56,7 +56,7 @@ pub(super) fn step(source: &dyn Source, after: &[u8], page: &mut Page) -> Cursor
         last = key;
     }
     match broken {
-        None if is_empty => Cursor::Directory,
+        None if is_end => Cursor::Directory,
         None => Cursor::Records(last),
         Some(error) => {
             let place = format!("the records after {}", hex(last.get(..KEY_SHOWN_OCTETS).unwrap_or(&last)));
