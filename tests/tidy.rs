@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("limits", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
-    ("control", &["auth", "directory", "telemetry"]),
+    ("control", &["auth", "directory", "store", "telemetry"]),
     ("frame", &[]),
     ("mail", &["contract"]),
     ("directory", &[]),
@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("auth", &["contract", "directory"]),
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
-    ("store", &["auth", "contract", "directory"]),
+    ("store", &["auth", "contract", "directory", "mail"]),
     ("config", &["auth", "contract"]),
     ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
     (

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the socket is a file")]
 
 use super::control_client::{Busy, Client, Show};
+use super::control_status::status;
 use super::logins::forget_logins;
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
@@ -13,23 +14,18 @@ use crate::auth::report::Ledger;
 use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
-use crate::control::{
-    AuthSubject, EventCount, MessageRow, Refusal, Request, Response, SOCKET_NAME, Status, StoreState,
-};
+use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
-use crate::limits::{
-    CLOCK_ORIGIN_MS, CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX,
-};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
 use crate::store::count::Lost;
 use crate::store::verify::Page;
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
-use crate::telemetry::recorder::Counter;
 use crate::telemetry::turns::Turns;
-use crate::types::{AccountId, Address, Moment, Now, ScramUse, UnixTime};
+use crate::types::{AccountId, Address, Moment, Now, ScramUse};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -541,41 +537,6 @@ fn tell(directory: &Directory, change: &Change) {
 
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))
-}
-
-fn status(office: &Office<'_>) -> Status {
-    let Office { store, gauges, clocks, .. } = office;
-    let uptime_seconds = clocks.moment.since_ms(Moment(CLOCK_ORIGIN_MS)) / 1_000;
-    let octets = store.free_octets();
-    let state = if gauges.store_is_down {
-        StoreState::Down
-    } else if octets.saturating_sub(store.octets_in_flight()) <= gauges.reserve_octets {
-        StoreState::Full
-    } else if store.is_behind() {
-        StoreState::Behind
-    } else {
-        StoreState::Working
-    };
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
-        uptime_seconds,
-        connections: count(gauges.connections),
-        connections_max: count(gauges.connections_max),
-        accepted: gauges.recorder.count(("message", "accepted")),
-        store: state,
-        free_octets: octets,
-        reserve_octets: gauges.reserve_octets,
-        turns: gauges.turns.by_clock(),
-        turns_processor: gauges.turns.by_processor(),
-        lost: gauges.lost.to_vec(),
-        events: gauges.recorder.counters().map(event_count).collect(),
-    }
-}
-
-fn event_count(((event, kind), count): (Counter, u64)) -> EventCount {
-    EventCount { event: event.to_owned(), kind: kind.to_owned(), count }
 }
 
 fn account_of(directory: &Directory, address: &Address) -> Result<AccountId, String> {

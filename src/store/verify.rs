@@ -28,11 +28,14 @@ pub enum Part {
     Bodies,
 }
 
+/// Key and value.
+pub type Row = (Vec<u8>, Result<Vec<u8>, StoreError>);
+
 /// Some rows of a keyspace, ascending.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// Key and value; for a value that the database cannot read, why.
-    pub rows: Vec<(Vec<u8>, Result<Vec<u8>, StoreError>)>,
+    /// For a value that the database cannot read, why.
+    pub rows: Vec<Row>,
     /// There are no more. A step that waited for an empty page would never end while mail comes.
     pub is_end: bool,
     /// Why reading broke off after these, if it did.

@@ -150,7 +150,8 @@ fn damage_to_records_and_bodies_is_told_and_ends_with_65() {
     let reference = keys::reference_key(body(2), AccountId(1), Uid(2));
     let slice = keys::slice_key(body(2), 0);
     let stray = keys::slice_key(body(99), 0);
-    let cases: [(&str, &str, &[u8], Option<&[u8]>); 9] = [
+    type Case<'c> = (&'c str, &'c str, &'c [u8], Option<&'c [u8]>);
+    let cases: [Case<'_>; 9] = [
         ("undecodable", "records", &mail, Some(b"\x01?")),
         ("newer-version", "records", &mail, Some(b"\x7f?")),
         ("reference-without-mail", "records", &mail, None),
