@@ -12,6 +12,7 @@ mod processes;
 mod report;
 mod scram;
 mod stored;
+mod verify;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
 use crate::auth::scram::keys::ServerSignature;
@@ -38,7 +39,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -64,6 +65,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("sasl", sasl),
     ("scram", scram::scram),
     ("timers", gates::timers),
+    ("verify", verify::verify),
     ("wire", wire),
 ];
 

@@ -16,10 +16,11 @@ pub enum Opt {
     NoCatchAll,
     To,
     Since,
+    AcceptLosses,
 }
 
 impl Opt {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -32,6 +33,7 @@ impl Opt {
         Self::NoCatchAll,
         Self::To,
         Self::Since,
+        Self::AcceptLosses,
     ];
 
     /// Its name, without the dashes.
@@ -50,6 +52,7 @@ impl Opt {
             Self::NoCatchAll => "none",
             Self::To => "to",
             Self::Since => "since",
+            Self::AcceptLosses => "accept-losses",
         }
     }
 
@@ -71,7 +74,7 @@ impl Opt {
             Self::AppPasswordsOnly => Some("on|off"),
             Self::Name => Some("TEXT"),
             Self::Since => Some("DAYS|DATE"),
-            Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll => None,
+            Self::Json | Self::PasswordStdin | Self::Suspend | Self::NoCatchAll | Self::AcceptLosses => None,
         }
     }
 
@@ -89,7 +92,8 @@ impl Opt {
             | Self::AppPasswordsOnly
             | Self::Name
             | Self::Suspend
-            | Self::NoCatchAll => false,
+            | Self::NoCatchAll
+            | Self::AcceptLosses => false,
         }
     }
 
@@ -108,6 +112,9 @@ impl Opt {
             Self::Suspend => "take no mail either: it is answered 450, so that senders try again later",
             Self::NoCatchAll => "no catch-all",
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
+            Self::AcceptLosses => {
+                "let it tell no more of the mail that is missing now; the server must be stopped"
+            }
             Self::To => "a member; repeatable, at least one",
         }
     }

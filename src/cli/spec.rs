@@ -245,9 +245,9 @@ pub const SPECS: &[Spec] = &[
     spec(
         Verb::Verify,
         &["verify"],
-        "",
+        "[--accept-losses]",
         (0, 0),
-        LIST,
+        &[Opt::Json, Opt::AcceptLosses, Opt::Dir, Opt::Config],
         "look at every record and every body, and say what is wrong and what to do",
         "Reads everything that is kept, whether or not a server runs, and changes nothing. Tells acknowledged mail that\n\
          is missing, records that cannot be read or do not fit each other, bodies that are not whole, and what crashes\n\

@@ -74,6 +74,28 @@ pub fn verify(dir: &Path, form: Form) -> Result<(), Failure> {
     if report.count(Severity::Damage) > 0 { Err(Failure::Told(Exit::Data, Vec::new())) } else { Ok(()) }
 }
 
+/// Lets the store tell no more of what is missing now.
+///
+/// # Errors
+/// Exit 75 while a server or another program has the directory; when the store cannot be opened.
+pub fn accept_losses(dir: &Path) -> Result<(), Failure> {
+    identity::become_owner_of(dir)?;
+    place::must_be_ours(dir)?;
+    let failed = |error: StoreError| Failure::of_store(dir, &error);
+    if Remote::connect(dir)?.is_some() {
+        let why = "a server runs on the directory: stop it, accept the losses, and start it again";
+        return Err(Failure::new(Exit::Temporary, format!("{}: {why}", dir.display())));
+    }
+    let (mut store, _) = FjallStore::open(dir, OpenMode::Write).map_err(failed)?;
+    let accepted = store.accept_losses().map_err(failed)?;
+    write_out(|out| {
+        for lost in &accepted {
+            writeln!(out, "accepted as lost: {lost}")?;
+        }
+        if accepted.is_empty() { writeln!(out, "no acknowledged mail is missing") } else { Ok(()) }
+    })
+}
+
 fn open(dir: &Path) -> Result<Way, Failure> {
     let deadline = Instant::now().checked_add(Duration::from_millis(CONTROL_RETRY_MS_MAX));
     loop {

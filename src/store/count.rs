@@ -101,6 +101,8 @@ pub struct Counts {
     pub bodies: BTreeSet<u64>,
     /// What the counter outside says, if it says anything.
     pub outside: Option<Entry>,
+    /// What the administrator knows to be missing.
+    pub accepted: Vec<Lost>,
 }
 
 impl Counts {
@@ -115,12 +117,28 @@ impl Counts {
         last
     }
 
-    /// What is missing, oldest first.
+    /// The first commit that is remembered.
+    fn first(&self) -> u64 {
+        self.last().number.saturating_sub(u64::from(COMMITS_REMEMBERED).saturating_sub(1)).max(1)
+    }
+
+    /// The accepted losses that would still be told.
+    #[must_use]
+    pub fn accepted_still(&self) -> Vec<Lost> {
+        let first = self.first();
+        self.accepted.iter().filter(|lost| lost.last >= first).copied().collect()
+    }
+
+    fn is_accepted(&self, part: LostPart, number: u64) -> bool {
+        let covers = |lost: &Lost| lost.part == part || lost.part == LostPart::Commits;
+        self.accepted.iter().any(|lost| covers(lost) && (lost.first..=lost.last).contains(&number))
+    }
+
+    /// What is missing and was not accepted, oldest first.
     #[must_use]
     pub fn lost(&self) -> Vec<Lost> {
         let last = self.last().number;
-        let remembered = u64::from(COMMITS_REMEMBERED);
-        let first = last.saturating_sub(remembered.saturating_sub(1)).max(1);
+        let first = self.first();
         let mut out: Vec<Lost> = Vec::new();
         if last == 0 {
             return out;
@@ -133,6 +151,9 @@ impl Counts {
                 (Some(_), false) => LostPart::Bodies,
                 (None, _) => LostPart::Commits,
             };
+            if self.is_accepted(part, number) {
+                continue;
+            }
             match out.last_mut() {
                 Some(lost) if lost.part == part && lost.last.checked_add(1) == Some(number) => {
                     lost.last = number;
@@ -272,6 +293,21 @@ mod tests {
         assert_eq!(counts.lost(), []);
         counts.records.remove(&51);
         assert_eq!((counts.lost()[0].first, counts.lost()[0].messages), (51, None));
+    }
+
+    #[test]
+    fn an_accepted_loss_is_told_no_more_and_a_further_one_is() {
+        let mut counts = counts(12);
+        for number in 4..=6 {
+            counts.records.remove(&number);
+            counts.bodies.remove(&number);
+        }
+        counts.accepted = counts.lost();
+        assert_eq!(counts.lost(), []);
+        counts.records.remove(&7);
+        assert_eq!((counts.lost()[0].first, counts.lost()[0].last), (7, 7));
+        counts.bodies.remove(&12);
+        assert_eq!(counts.lost()[1].part, LostPart::Bodies);
     }
 
     #[test]

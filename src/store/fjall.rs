@@ -76,6 +76,8 @@ pub struct FjallStore {
     last_commit: Entry,
     /// Acknowledged commits that were missing when it was opened.
     lost: Vec<Lost>,
+    /// Those of which the administrator said that they are known.
+    accepted_losses: Vec<Lost>,
     /// What the counter outside was found to be.
     counter_state: CounterState,
     lock: File,
@@ -192,6 +194,7 @@ impl FjallStore {
             counter,
             last_commit: Entry::default(),
             lost: Vec::new(),
+            accepted_losses: Vec::new(),
             counter_state: CounterState::Good,
             lock,
         })

@@ -6,7 +6,7 @@
 //!
 //! | tag | key after the tag | value after the version octet |
 //! |---|---|---|
-//! | [`Tag::Meta`] | name (1) | layout (4), server key (32), next account id (4) or sync mark (16) |
+//! | [`Tag::Meta`] | name (1) | layout (4), server key (32), next account id (4), sync mark (16) or JSON of accepted losses |
 //! | [`Tag::Domain`] | domain | JSON of a `DomainEntry` |
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
@@ -31,8 +31,8 @@ mod count;
 mod kept;
 
 pub use count::{
-    COUNT_KEY_OCTETS, COUNT_SLICE_KEY_OCTETS, COUNT_SLICE_PREFIX, count_key, count_slice_key, decode_count,
-    encode_count, slot_of,
+    COUNT_KEY_OCTETS, COUNT_SLICE_KEY_OCTETS, COUNT_SLICE_PREFIX, count_key, count_slice_key,
+    decode_accepted, decode_count, encode_accepted, encode_count, slot_of,
 };
 pub use kept::{
     decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
@@ -149,6 +149,8 @@ pub enum Meta {
     NextAccount,
     /// The first record of every batch that is synced before anything else is written, see [`SyncMark`].
     SyncMark,
+    /// Which losses the administrator accepted; there is none until one is.
+    AcceptedLosses,
 }
 
 /// A secret of this store that begins every synced batch. Found in a journal behind damage, it tells whether
@@ -179,6 +181,7 @@ pub fn meta_key(name: Meta) -> [u8; META_KEY_OCTETS] {
         Meta::ServerKey => 2,
         Meta::NextAccount => 3,
         Meta::SyncMark => 4,
+        Meta::AcceptedLosses => 5,
     };
     [Tag::Meta.octet(), name]
 }

@@ -235,7 +235,7 @@ fn a_running_server_is_verified_while_it_takes_mail() {
 
 #[test]
 fn acknowledged_mail_that_a_journal_lost_is_told_by_verify_by_the_log_and_by_status() {
-    for hole in [Hole::CutBetweenBatches, Hole::ZeroedEnd] {
+    for hole in [Hole::CutBetweenBatches, Hole::ZeroedEnd, Hole::CutOutOfTheMiddle] {
         let world = World::new();
         let server = start(&world);
         for _ in 0..4 {
@@ -255,7 +255,12 @@ fn acknowledged_mail_that_a_journal_lost_is_told_by_verify_by_the_log_and_by_sta
         assert_eq!(world.run("status --json").json()[0]["lost"][0]["messages"], 2);
         found(&world, "acknowledged-mail-missing");
         assert_eq!(world.run("mail list me@localhost --json").json().as_array().unwrap().len(), 3);
+        world.run("verify --accept-losses").failed(75, &["stop it"]);
         server.stop();
+        let run = world.run("verify --accept-losses");
+        assert!(run.text().starts_with("accepted as lost: 2 messages and all else"), "{run:?}");
+        assert_eq!(world.run("verify").code, 0);
+        assert_eq!(world.run("verify --accept-losses").text(), "no acknowledged mail is missing\n");
     }
 }
 
@@ -263,6 +268,7 @@ fn acknowledged_mail_that_a_journal_lost_is_told_by_verify_by_the_log_and_by_sta
 enum Hole {
     CutBetweenBatches,
     ZeroedEnd,
+    CutOutOfTheMiddle,
 }
 
 impl Hole {
@@ -270,6 +276,16 @@ impl Hole {
     fn plant(self, world: &World) {
         match self {
             Self::CutBetweenBatches => cut_batches(world, 2),
+            Self::CutOutOfTheMiddle => {
+                let path = newest_journal(world);
+                let octets = std::fs::read(&path).unwrap();
+                cut_batches(world, 1);
+                let to = std::fs::metadata(&path).unwrap().len();
+                cut_batches(world, 2);
+                let mut left = std::fs::read(&path).unwrap();
+                left.extend_from_slice(&octets[usize::try_from(to).unwrap()..]);
+                std::fs::write(&path, left).unwrap();
+            }
             Self::ZeroedEnd => {
                 let path = newest_journal(world);
                 let octets = std::fs::metadata(&path).unwrap().len();

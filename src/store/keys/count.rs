@@ -1,9 +1,12 @@
 //! The numbers of acknowledged commits, in a ring of slots: a hole among them is mail that was lost.
 
-use super::{Reader, TAG_OCTETS, Tag, VALUE_VERSION, damaged, join, versioned};
+use super::{
+    Meta, Reader, TAG_OCTETS, Tag, VALUE_VERSION, damaged, decode_json, encode_json, join, meta_key,
+    versioned,
+};
 use crate::limits::COMMITS_REMEMBERED;
 use crate::store::StoreError;
-use crate::store::count::Entry;
+use crate::store::count::{Entry, Lost};
 use crate::types::UnixTime;
 
 /// Octets of a slot.
@@ -66,4 +69,20 @@ pub fn decode_count(key: &[u8], value: &[u8]) -> Result<Entry, StoreError> {
         is_in_its_slot.then_some(Entry { number, at, messages_total, messages })
     };
     read().ok_or_else(|| damaged("the number of a commit", key))
+}
+
+/// The losses that the administrator accepted, as a value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if they cannot be written.
+pub fn encode_accepted(losses: &[Lost]) -> Result<Vec<u8>, StoreError> {
+    encode_json("the accepted losses", &meta_key(Meta::AcceptedLosses), &losses)
+}
+
+/// Reads what [`encode_accepted`] wrote.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or [`StoreError::Layout`] for a newer version.
+pub fn decode_accepted(value: &[u8]) -> Result<Vec<Lost>, StoreError> {
+    decode_json("the accepted losses", &meta_key(Meta::AcceptedLosses), value)
 }

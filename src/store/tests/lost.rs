@@ -65,6 +65,34 @@ fn a_journal_cut_between_two_commits_is_told_at_each_start() {
 }
 
 #[test]
+fn batches_cut_out_of_the_middle_of_a_journal_are_told() {
+    let dir = kept(6);
+    let path = newest_journal(dir.path());
+    let octets = std::fs::read(&path).unwrap();
+    let (from, to) = (end_without(dir.path(), 4), end_without(dir.path(), 2));
+    std::fs::write(&path, [&octets[..from], &octets[to..]].concat()).unwrap();
+    let (store, report) = open_report(dir.path());
+    assert_eq!((report.torn, report.counter), (None, CounterState::Good));
+    assert_eq!(ranges(&report.lost), [(4, 5, Some(2))]);
+    assert_eq!(uids(&store, 1), [1, 2, 5, 6]);
+}
+
+#[test]
+fn bodies_that_are_gone_while_their_records_are_there_are_told() {
+    let dir = kept(4);
+    let store = open(dir.path());
+    for number in [2, 3] {
+        let part = crate::store::verify::Part::Bodies;
+        store.plant(part, &crate::store::keys::slice_key(id(number), 0), None);
+        store.plant(part, &crate::store::keys::count_slice_key(number + 1), None);
+    }
+    drop(store);
+    let (_, report) = open_report(dir.path());
+    assert_eq!(ranges(&report.lost), [(3, 4, Some(2))]);
+    assert_eq!(report.lost[0].part, LostPart::Bodies);
+}
+
+#[test]
 fn an_end_of_zeros_is_told() {
     let dir = kept(5);
     let at = end_without(dir.path(), 3);

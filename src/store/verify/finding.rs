@@ -141,7 +141,8 @@ impl Kind {
         match self {
             Self::AcknowledgedMailMissing => {
                 "senders were told 250 for it: restore the directory from a backup if you have one, look for mail \
-                 in a copy under `torn`, and check the disk (`smartctl -a`, the kernel's log)"
+                 in a copy under `torn`, and check the disk (`smartctl -a`, the kernel's log); once you know, \
+                 `gatepost verify --accept-losses` with the server stopped lets it be told no more"
             }
             Self::CounterUnusable => {
                 "start the server, which makes it anew; what the store lost at its end before that goes unnoticed"

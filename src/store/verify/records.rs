@@ -198,6 +198,9 @@ impl Look<'_> {
             }
         } else if key == keys::meta_key(Meta::NextAccount) {
             keys::decode_u32("the next account", key, value)?;
+        } else if key == keys::meta_key(Meta::AcceptedLosses) {
+            let accepted = keys::decode_accepted(value)?;
+            self.must_agree(&keys::encode_accepted(&accepted)?, &accepted);
         } else {
             self.unknown();
         }

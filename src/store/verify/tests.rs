@@ -310,6 +310,38 @@ fn plants() -> Vec<(Vec<Edit>, Vec<Kind>)> {
 }
 
 #[test]
+#[ignore = "writes seeds of the fuzz target `verify` to GATEPOST_SEEDS"]
+fn seeds() {
+    let to = std::path::PathBuf::from(std::env::var("GATEPOST_SEEDS").unwrap());
+    let dir = scratch();
+    let whole = dump(&furnish(dir.path()));
+    let write = |name: &str, map: &Map| {
+        let mut out = vec![0];
+        for ((part, key), value) in &map.rows {
+            let head = if *part == Part::Records { 0 } else { 0x80 };
+            out.push(head | u8::try_from(key.len()).unwrap());
+            out.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
+            out.extend_from_slice(key);
+            out.extend_from_slice(value);
+        }
+        std::fs::write(to.join(name), out).unwrap();
+    };
+    write("whole", &whole);
+    let mut seen = std::collections::BTreeSet::new();
+    for (edits, expected) in plants() {
+        let mut map = whole.clone();
+        for (part, key, value) in edits {
+            match value {
+                Some(value) => map.rows.insert((part, key), value),
+                None => map.rows.remove(&(part, key)),
+            };
+        }
+        let Some(kind) = expected.first().filter(|kind| seen.insert(**kind)) else { continue };
+        write(&kind.name(), &map);
+    }
+}
+
+#[test]
 fn a_whole_store_has_nothing_wrong() {
     let dir = scratch();
     let store = furnish(dir.path());
