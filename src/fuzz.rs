@@ -13,6 +13,7 @@ mod recording;
 mod report;
 mod scram;
 mod stored;
+mod verify;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
 use crate::auth::scram::keys::ServerSignature;
@@ -39,7 +40,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 28] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -66,6 +67,7 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("sasl", sasl),
     ("scram", scram::scram),
     ("timers", gates::timers),
+    ("verify", verify::verify),
     ("wire", wire),
 ];
 

@@ -4,7 +4,7 @@
 //!
 //! Octets come in at [`server`], are cut by [`frame`], read by the grammar in [`smtp`], understood by a
 //! session machine, judged by [`auth`] and [`policy`] against the [`directory`], kept by the [`store`], and
-//! replies leave through [`server`] again. Only [`server`], [`cli`] and four files of the [`store`] touch the
+//! replies leave through [`server`] again. Only [`server`], [`cli`] and five files of the [`store`] touch the
 //! world; every other room is pure: same state, same time, same event, same actions.
 //!
 //! | room | takes | gives |

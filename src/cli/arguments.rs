@@ -128,6 +128,8 @@ pub enum DataCommand {
     AddressExplain(ForwardPath, Form),
     /// Say how the running server does.
     Status(Form),
+    /// Look at everything that is kept; perhaps what is known to be missing is to be told no more.
+    Verify(Form, bool),
     /// Tell who logged in and who tried.
     AuthReport(Option<Since>, Form),
     /// Say what the throttle holds against somebody.
@@ -374,6 +376,7 @@ impl Given {
             | Verb::AliasList
             | Verb::AddressExplain
             | Verb::Status
+            | Verb::Verify
             | Verb::AuthReport
             | Verb::AuthExplain
             | Verb::AuthForgive
@@ -431,6 +434,7 @@ impl Given {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
             Verb::Status => DataCommand::Status(self.form()),
+            Verb::Verify => DataCommand::Verify(self.form(), self.has(Opt::AcceptLosses)),
             Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
             Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),

@@ -31,6 +31,7 @@ pub mod serve;
 pub mod spec;
 pub mod status;
 pub mod throttle;
+pub mod verify;
 
 use crate::server;
 use arguments::{Command, DataCommand, Place};
@@ -88,6 +89,8 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
         DataCommand::Status(form) => status::status(dir, form),
+        DataCommand::Verify(form, false) => verify::verify(dir, form),
+        DataCommand::Verify(_, true) => verify::accept_losses(dir),
         DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),

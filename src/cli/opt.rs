@@ -32,10 +32,11 @@ pub enum Opt {
     IOwnThisHost,
     Format,
     Out,
+    AcceptLosses,
 }
 
 impl Opt {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -64,6 +65,7 @@ impl Opt {
         Self::IOwnThisHost,
         Self::Format,
         Self::Out,
+        Self::AcceptLosses,
     ];
 
     /// Its name, without the dashes.
@@ -98,6 +100,7 @@ impl Opt {
             Self::IOwnThisHost => "i-own-this-host",
             Self::Format => "format",
             Self::Out => "out",
+            Self::AcceptLosses => "accept-losses",
         }
     }
 
@@ -127,7 +130,8 @@ impl Opt {
             | Self::NoCatchAll
             | Self::IOwnThisHost
             | Self::Update
-            | Self::Starttls => None,
+            | Self::Starttls
+            | Self::AcceptLosses => None,
             Self::Format => Some("NAME"),
             Self::Out => Some("DIR"),
         }
@@ -161,7 +165,8 @@ impl Opt {
             | Self::Samples
             | Self::Rate
             | Self::Threshold
-            | Self::IOwnThisHost => false,
+            | Self::IOwnThisHost
+            | Self::AcceptLosses => false,
         }
     }
 
@@ -197,6 +202,9 @@ impl Opt {
             Self::IOwnThisHost => "the host is not this machine, and it is yours to try",
             Self::Format => "whose log it is, or auto: each line decides (auto)",
             Self::Out => "where dialogue files are written; made if it is not there",
+            Self::AcceptLosses => {
+                "let it tell no more of the mail that is missing now; the server must be stopped"
+            }
         }
     }
 }

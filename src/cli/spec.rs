@@ -32,6 +32,7 @@ pub enum Verb {
     AliasList,
     AddressExplain,
     Status,
+    Verify,
     AuthReport,
     AuthExplain,
     AuthForgive,
@@ -243,6 +244,18 @@ pub const SPECS: &[Spec] = &[
         "how the running server does: mail, connections, store, and how long its turns take",
         "A turn is what the loop does between two waits; whoever asks waits for the turn that is under way. Counts begin\n\
          with the server's process. Exit code 69 if none runs.",
+    ),
+    spec(
+        Verb::Verify,
+        &["verify"],
+        "[--accept-losses]",
+        (0, 0),
+        &[Opt::Json, Opt::AcceptLosses, Opt::Dir, Opt::Config],
+        "look at every record and every body, and say what is wrong and what to do",
+        "Reads everything that is kept, whether or not a server runs, and changes nothing. Tells acknowledged mail that\n\
+         is missing, records that cannot be read or do not fit each other, bodies that are not whole, and what crashes\n\
+         left over. The last line sums. Exit code 0 if nothing is wrong, 65 if something is, 75 if another program has\n\
+         the directory.",
     ),
     spec(
         Verb::AuthReport,

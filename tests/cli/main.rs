@@ -19,4 +19,5 @@ mod running;
 mod server;
 mod status;
 mod throttle;
+mod verify;
 mod world;
