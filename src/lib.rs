@@ -17,6 +17,7 @@
 //! | [`mail`] | header fields as they pass | what must be known of them; fields of our own |
 //! | [`directory`] | an administrator's request | changes as data |
 //! | [`store`] | operations as data | durable, or an error |
+//! | [`audit`] | what was seen of a server | how much it tells a stranger, in bits |
 //! | [`telemetry`] | notes | counters and log lines within a budget |
 //! | [`config`] | what was written | what is meant, or which file, line and key is wrong |
 //! | [`dialog`] | the text of a session | the same session played again |
@@ -36,6 +37,7 @@
     )
 )]
 
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

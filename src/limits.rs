@@ -8,11 +8,15 @@ const KIB: u64 = 1024;
 /// One mebibyte.
 const MIB: u64 = 1024 * KIB;
 
+mod audit;
 mod journal;
 mod login;
+mod replay;
 
+pub use audit::*;
 pub use journal::*;
 pub use login::*;
+pub use replay::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 

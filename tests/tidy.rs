@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("limits", &[]),
+    ("audit", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
     ("control", &["auth", "directory", "telemetry"]),
     ("frame", &[]),
@@ -75,10 +76,12 @@ const ROOMS: [(&str, &[&str]); 21] = [
     (
         "cli",
         &[
+            "audit",
             "auth",
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
             "mail",
             "policy",

@@ -1,5 +1,8 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
+pub mod audit;
+pub mod replay;
+
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
 use crate::auth::report::DayNumber;
@@ -51,7 +54,7 @@ pub enum Since {
 }
 
 /// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Print this.
     Help(String),
@@ -73,6 +76,10 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Play dialogues.
+    Replay(replay::Order),
+    /// Try a server as a stranger would.
+    Audit(audit::Order),
     /// Look at a configuration.
     ConfigCheck {
         /// The file.
@@ -330,6 +337,8 @@ impl Given {
                 })?;
                 Ok(Command::Serve { config, settings })
             }
+            Verb::Audit => Ok(Command::Audit(self.audit()?)),
+            Verb::Replay => Ok(Command::Replay(self.replay(spec)?)),
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
@@ -431,6 +440,8 @@ impl Given {
                 DataCommand::MailShow(self.address(spec, 0)?, Uid(id))
             }
             Verb::LocalServe
+            | Verb::Audit
+            | Verb::Replay
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck

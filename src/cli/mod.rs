@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arguments;
+pub mod audit;
 pub mod change;
 pub mod credential;
 pub mod direct;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod first_start;
 pub mod identity;
 pub mod list;
+pub mod live;
 pub mod localserve;
 pub mod mail;
 pub mod opt;
@@ -22,6 +24,7 @@ pub mod output;
 pub mod password;
 pub mod place;
 pub mod remote;
+pub mod replay;
 pub mod report;
 pub mod serve;
 pub mod spec;
@@ -56,6 +59,8 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
             return localserve::localserve(&dir, port_base, &settings);
         }
         Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
+        Command::Replay(order) => return replay::replay(&order),
+        Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
         Command::ServeChild => return Ok(server::start::run()),

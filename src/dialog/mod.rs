@@ -90,6 +90,8 @@
 //! whoever has sockets and a server whose world is the one written down; it takes the copies of a message in
 //! any order, and what [only a player in memory](live::in_memory_only) can do is left to that one.
 //!
+//! [`changes`](play::update::changes) says what a dialogue would have to say to agree with what happens.
+//!
 //! # Escapes
 //! In `C`, `B`: `\r`, `\n`, `\t`, `\0`, `\\`, `\xNN`, and counted runs: `\{1000:a}` is a thousand times `a`,
 //! `\{3:NOOP\r\n}` three lines; `}` inside is `\x7d`. A space at the end of a line is `\x20`. Letters of every

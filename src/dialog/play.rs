@@ -1,5 +1,7 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+pub mod update;
+
 use super::book::{Book, Judged};
 use super::compare::{Claimed, Seen, matches, shown, wire};
 use super::seat::{Around, Opening, Seat};

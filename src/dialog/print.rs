@@ -22,7 +22,9 @@ pub fn print(dialog: &Dialog) -> String {
     out
 }
 
-fn kind(head: &Head, kind: &Kind) -> String {
+/// One line of a dialogue with this head, without its end.
+#[must_use]
+pub fn kind(head: &Head, kind: &Kind) -> String {
     match kind {
         Kind::Blank => String::new(),
         Kind::Comment(text) => format!("#{text}"),

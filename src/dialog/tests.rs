@@ -1,5 +1,6 @@
 use super::parse::parse;
 use super::play::play;
+use super::play::update::{changed, changes};
 use super::print::print;
 use super::world::World;
 use super::*;
@@ -301,4 +302,46 @@ fn where_one_counter_is_written_down_all_are_compared() {
     assert!(less.contains("not written down: COUNT: probe/vrfy 1"), "{less}");
     let error = parse(&format!("{all}C: QUIT\n")).unwrap_err();
     assert!(error.what.contains("follow a \"COUNT:\""), "{error}");
+}
+
+/// The dialogue as it would have to be.
+fn updated(source: &str) -> String {
+    let dialog = parse(source).unwrap();
+    let agreed = changed(&dialog, &changes(&dialog).unwrap());
+    assert_eq!(play(&agreed).difference, None, "{}", print(&agreed));
+    print(&agreed)
+}
+
+#[test]
+fn a_dialogue_that_agrees_needs_no_change() {
+    let source = guesses(&["me@example.org"; 21], |at| if at < 20 { "535" } else { "454" });
+    assert_eq!(updated(&source), source);
+}
+
+#[test]
+fn a_dialogue_without_replies_gets_those_that_come() {
+    let source = format!(
+        "{MAGIC}\nlistener: smtp\n# Bare.\nW: domain example.org\nC: EHLO a\nC: NOOP\nC: MAIL FROM:<a@b.example>\n\
+         # The end.\nC: QUIT\nCOUNT: probe/vrfy 4\n"
+    );
+    let source = updated(&source);
+    let greeted = "S: 220 mail.example.org ESMTP\nC: EHLO a\nC: NOOP\nC: MAIL";
+    assert!(source.contains(greeted), "what is sent in a row stays so: {source}");
+    assert!(source.ends_with("CLOSE: quit\nCOUNT: closed/quit 1\n"), "{source}");
+    assert_eq!(updated(&source), source);
+}
+
+#[test]
+fn what_does_not_come_is_taken_out_and_what_comes_instead_is_put_there() {
+    let head = format!("{MAGIC}\nlistener: smtp\nS: 220\n");
+    let source = updated(&format!("{head}C: HELO a\nS: 500\nS+: x\nC: QUIT\nS*: 3 221\nCLOSE: idle\n"));
+    assert_eq!(source, format!("{head}C: HELO a\nS: 250 mail.example.org\nC: QUIT\nS: 221\nCLOSE: quit\n"));
+    let more = updated(&format!("{head}S: 220\nC: QUIT\nS: 250-x\nS: 250 y\nCLOSE: quit\nM: none\n"));
+    assert!(more.starts_with(&format!("{head}C: QUIT\nS: 221 2.0.0 ")), "{more}");
+}
+
+#[test]
+fn what_no_expectation_mends_is_told() {
+    let dialog = parse(&format!("{MAGIC}\nlistener: smtp\nS: 220\nTLS: failed\n")).unwrap();
+    assert!(changes(&dialog).unwrap_err().what.contains("no handshake"));
 }

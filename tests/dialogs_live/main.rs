@@ -13,7 +13,6 @@
 
 mod drive;
 mod server;
-mod wire;
 
 use drive::{Cut, play};
 use gatepost::contract::Cause;
