@@ -30,10 +30,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory"]),
     ("config", &["auth", "contract", "journal"]),
-    (
-        "journal",
-        &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"],
-    ),
+    ("journal", &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"]),
     ("dialog", &["auth", "contract", "directory", "journal", "mail", "policy", "smtp", "telemetry"]),
     (
         "fuzz",

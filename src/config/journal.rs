@@ -19,6 +19,11 @@ pub struct JournalConfig {
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { is_on: true, events: Events::all(), days: JOURNAL_DAYS_DEFAULT, octets: JOURNAL_OCTETS_DEFAULT }
+        Self {
+            is_on: true,
+            events: Events::all(),
+            days: JOURNAL_DAYS_DEFAULT,
+            octets: JOURNAL_OCTETS_DEFAULT,
+        }
     }
 }

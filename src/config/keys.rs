@@ -210,7 +210,9 @@ impl Key {
             Self::DataDir => "everything is kept here; a relative path starts at this file",
             Self::NewPlaceNotice => "mail to the owner after a login from a new network",
             Self::Scram => "or \"app-passwords\", or \"off\": which passwords SCRAM is offered for",
-            Self::Journal => "hostile sessions are recorded under data-dir, to be played by `gatepost replay`",
+            Self::Journal => {
+                "hostile sessions are recorded under data-dir, to be played by `gatepost replay`"
+            }
             Self::JournalEvents => "what makes a session worth a file, with spaces between",
             Self::JournalDays => "days such a file is kept",
             Self::JournalOctets => "octets of all of them; the oldest go first",

@@ -302,7 +302,8 @@ fn pass(text: &str) -> Read<u64> {
 
 /// What follows `PACE:`.
 fn pace(text: &str) -> Read<Pace> {
-    let wrong = || "a pace is written like \"greeting=5s refusal=2s\", and is not longer than a day".to_owned();
+    let wrong =
+        || "a pace is written like \"greeting=5s refusal=2s\", and is not longer than a day".to_owned();
     let (greeting, refusal) = text.split_once(' ').ok_or_else(wrong)?;
     let amount = |text: &str, key: &str| {
         let ms = text.strip_prefix(key).and_then(amount_of_time);

@@ -90,7 +90,11 @@ pub fn play_with(dialog: &Dialog, cuts: &mut Cuts<'_>) -> Report {
 /// Plays a dialogue with the journal at work, and returns what it has of the sessions, whatever they did, and of
 /// what the server shares. Nothing is returned for a dialogue whose world contradicts itself.
 #[must_use]
-pub fn play_recorded(dialog: &Dialog, cuts: &mut Cuts<'_>, arena: Arc<Arena>) -> (Vec<Recording>, Arc<Settings>) {
+pub fn play_recorded(
+    dialog: &Dialog,
+    cuts: &mut Cuts<'_>,
+    arena: Arc<Arena>,
+) -> (Vec<Recording>, Arc<Settings>) {
     let Ok(world) = World::of(dialog) else { return (Vec::new(), settings_of(dialog)) };
     let mut player = Player::new(dialog, &world, cuts, false);
     player.recording = Some(arena);
@@ -301,7 +305,8 @@ impl<'p, 'c> Player<'p, 'c> {
             Some(Event::Open(..)) => self.after_open(number),
             Some(_) | None => event,
         };
-        let pace = if self.places.contains_key(&number) { Pace::default() } else { self.pace_at_open(number) };
+        let pace =
+            if self.places.contains_key(&number) { Pace::default() } else { self.pace_at_open(number) };
         let recording = self.recording.clone();
         self.places.entry(number).or_insert_with(|| {
             let mut seed = [number; 32];

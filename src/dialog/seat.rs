@@ -3,10 +3,11 @@
 use super::world::World;
 use super::{About, Given};
 use crate::contract::{
-    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts,
+    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, Pace, PeerFacts, Question, Ticket, Timer,
+    TlsFacts,
 };
-use crate::limits;
 use crate::journal::{Sight, Tape};
+use crate::limits;
 use crate::smtp::session::{Session, Settings};
 use crate::telemetry::note::Note;
 use crate::types::{Chance, Moment, Now, Reply};
@@ -354,11 +355,8 @@ impl Seat {
             return (0, 0);
         }
         let mut out = Actions::new();
-        let sight = Sight {
-            now: around.now.moment,
-            directory: around.world.directory(),
-            settings: &self.settings,
-        };
+        let sight =
+            Sight { now: around.now.moment, directory: around.world.directory(), settings: &self.settings };
         let offered = match &event {
             Event::Bytes(octets) => Some(*octets),
             Event::Paced(_)

@@ -48,9 +48,14 @@ impl Shape {
         let cut = piece.len().saturating_sub(TAIL_OCTETS);
         let (far, near) = piece.split_at_checked(cut).unwrap_or((piece, &[]));
         self.tail.extend_from_slice(near);
-        let over = if far.is_empty() { self.tail.len().saturating_sub(TAIL_OCTETS) } else { self.tail.len().saturating_sub(near.len()) };
+        let over = if far.is_empty() {
+            self.tail.len().saturating_sub(TAIL_OCTETS)
+        } else {
+            self.tail.len().saturating_sub(near.len())
+        };
         self.tail = self.tail.get(over..).unwrap_or_default().to_vec();
-        self.plain = self.plain.saturating_add(count(far)).saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
+        self.plain =
+            self.plain.saturating_add(count(far)).saturating_add(u64::try_from(over).unwrap_or(u64::MAX));
     }
 
     fn mark(&mut self, octets: &[u8]) {
@@ -110,8 +115,11 @@ fn plain_lines(octets: u64) -> String {
     let whole = octets.checked_div(LINE_OCTETS).unwrap_or_default();
     let rest = octets.saturating_sub(whole.saturating_mul(LINE_OCTETS));
     // A rest of one octet is no line: it goes into the last of the others.
-    let (whole, rest) =
-        if rest == 1 && whole > 0 { (whole.saturating_sub(1), LINE_OCTETS.saturating_add(1)) } else { (whole, rest) };
+    let (whole, rest) = if rest == 1 && whole > 0 {
+        (whole.saturating_sub(1), LINE_OCTETS.saturating_add(1))
+    } else {
+        (whole, rest)
+    };
     let line = "x".repeat(78);
     match whole {
         0 => {}
@@ -194,7 +202,8 @@ impl ChunkShape {
         self.left = self.left.saturating_sub(count(piece));
         self.ends.feed(piece);
         // A CR at the end of a piece is odd only if no LF follows.
-        let odd = !self.ends.are_clean() && !(piece.ends_with(b"\r") && !self.shape.odd && self.left > 0);
+        let waits = piece.ends_with(b"\r") && !self.shape.odd && self.left > 0;
+        let odd = !self.ends.are_clean() && !waits;
         self.shape.feed(piece, odd);
         (piece.len(), self.left == 0)
     }

@@ -96,7 +96,8 @@ impl Events {
     /// The words, with spaces between.
     #[must_use]
     pub fn names(self) -> String {
-        let words: Vec<&str> = Event::ALL.into_iter().filter(|event| self.has(*event)).map(Event::name).collect();
+        let words: Vec<&str> =
+            Event::ALL.into_iter().filter(|event| self.has(*event)).map(Event::name).collect();
         words.join(" ")
     }
 
@@ -114,7 +115,9 @@ impl Events {
                     Unavailability::Directory | Unavailability::QueueFull | Unavailability::Worker,
                 ) => {}
             },
-            Note::RecipientRefused { reason: RecipientReason::TooManyRecipients, .. } => self.add(Event::Limit),
+            Note::RecipientRefused { reason: RecipientReason::TooManyRecipients, .. } => {
+                self.add(Event::Limit)
+            }
             Note::Offence(offence) => self.offence(*offence),
             Note::EarlyTalk => self.add(Event::EarlyTalk),
             Note::Closed { cause, offence, .. } => self.closed(*cause, offence),
@@ -132,7 +135,10 @@ impl Events {
             Offence::ControlCharacter | Offence::UnknownCommand | Offence::OtherProtocol => {
                 self.add(Event::Garbage);
             }
-            Offence::LineTooLong | Offence::AuthLineTooLong | Offence::TooManyIdleCommands | Offence::PathTooLong => {
+            Offence::LineTooLong
+            | Offence::AuthLineTooLong
+            | Offence::TooManyIdleCommands
+            | Offence::PathTooLong => {
                 self.add(Event::Limit);
             }
             Offence::NotImplemented

@@ -41,9 +41,15 @@ impl Groups {
     /// Those that have waited long enough, or all where memory is `scarce`.
     pub fn due(&mut self, now: Moment, scarce: bool) -> Vec<Vec<Recording>> {
         let is_late = |waiting: &mut Waiting| scarce || now.since_ms(waiting.since) >= JOURNAL_GROUP_MS_MAX;
-        let late: Vec<IpAddr> =
-            self.waiting.iter_mut().filter_map(|(source, waiting)| is_late(waiting).then_some(*source)).collect();
-        late.iter().filter_map(|source| self.waiting.remove(source)).map(|waiting| waiting.recordings).collect()
+        let late: Vec<IpAddr> = self
+            .waiting
+            .iter_mut()
+            .filter_map(|(source, waiting)| is_late(waiting).then_some(*source))
+            .collect();
+        late.iter()
+            .filter_map(|source| self.waiting.remove(source))
+            .map(|waiting| waiting.recordings)
+            .collect()
     }
 
     /// Whether nothing waits.

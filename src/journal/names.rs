@@ -112,7 +112,8 @@ impl Names {
         };
         if needs_utf8 && written.is_ascii() {
             let (local, domain) = written.rsplit_once('@').unwrap_or((&written, ""));
-            let shown = Domain::parse(domain).map_or_else(|_| domain.to_owned(), |domain| domain.to_unicode());
+            let shown =
+                Domain::parse(domain).map_or_else(|_| domain.to_owned(), |domain| domain.to_unicode());
             // Not every domain has another form.
             let sign = if shown.is_ascii() { "\u{fc}" } else { "" };
             return format!("{sign}{local}@{shown}");
@@ -298,9 +299,11 @@ impl Facts {
     /// The lines of the world.
     #[must_use]
     pub fn lines(&self) -> Vec<WorldFact> {
-        let domains = self.domains.iter().map(|(name, caught)| WorldFact::Domain(name.clone(), caught.clone()));
+        let domains =
+            self.domains.iter().map(|(name, caught)| WorldFact::Domain(name.clone(), caught.clone()));
         let accounts = self.accounts.values().cloned().map(WorldFact::Account);
-        let aliases = self.aliases.values().cloned().map(|(address, members)| WorldFact::Alias(address, members));
+        let aliases =
+            self.aliases.values().cloned().map(|(address, members)| WorldFact::Alias(address, members));
         domains.chain(accounts).chain(aliases).collect()
     }
 }

@@ -104,7 +104,9 @@ impl Exchange {
             }
             State::ScramFirst => self.scram_first(response, around),
             State::ScramLast => match (ClientFinal::parse(response), self.client.take()) {
-                (Some(_), Some(client)) if response.len() <= SCRAM_MESSAGE_OCTETS_MAX => Said::Proof(Box::new(client)),
+                (Some(_), Some(client)) if response.len() <= SCRAM_MESSAGE_OCTETS_MAX => {
+                    Said::Proof(Box::new(client))
+                }
                 (_, _) => Said::Line(malformed(response)),
             },
             // A client answers the server's last word with nothing.
@@ -118,7 +120,11 @@ impl Exchange {
         let Some(first) = parsed else { return Said::Line(malformed(response)) };
         let login = name(first.login.as_bytes(), around);
         let other = first.authorize_as.as_ref().map(|other| {
-            if is_same(other.as_bytes(), first.login.as_bytes()) { login.clone() } else { name(other.as_bytes(), around) }
+            if is_same(other.as_bytes(), first.login.as_bytes()) {
+                login.clone()
+            } else {
+                name(other.as_bytes(), around)
+            }
         });
         let bound = match &first.binding {
             BindingFlag::None => Bound::No,
@@ -157,7 +163,8 @@ fn password(typed: &[u8], attempt: u32) -> String {
 fn plain(message: &[u8], attempt: u32, around: &mut Around<'_>) -> Said {
     let parts: Vec<&[u8]> = message.split(|octet| *octet == 0).collect();
     let [other, login, typed] = parts.as_slice() else {
-        let shape: Vec<&str> = parts.iter().map(|part| if part.is_empty() { "" } else { "x" }).take(8).collect();
+        let shape: Vec<&str> =
+            parts.iter().map(|part| if part.is_empty() { "" } else { "x" }).take(8).collect();
         return Said::Line(Base64::encode_string(shape.join("\0").as_bytes()));
     };
     let stands = name(login, around);

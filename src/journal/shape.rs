@@ -9,14 +9,28 @@ use std::net::IpAddr;
 
 /// First words that stay: verbs of SMTP, and those of other protocols that are told apart.
 const VERBS: [&str; 32] = [
-    "HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "STARTTLS", "AUTH",
-    "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "GET", "POST", "HEAD", "PUT", "DELETE",
-    "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI", "INVITE",
+    "HELO", "EHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "STARTTLS",
+    "AUTH", "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL", "GET", "POST", "HEAD", "PUT",
+    "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI", "INVITE",
 ];
 /// Words that stay in the arguments of commands. No word of other languages than the protocol's.
 const KEYWORDS: [&str; 16] = [
-    "FROM", "TO", "SIZE", "BODY", "7BIT", "8BITMIME", "BINARYMIME", "SMTPUTF8", "LAST", "PLAIN", "LOGIN",
-    "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "AUTH", "RET", "NOTIFY",
+    "FROM",
+    "TO",
+    "SIZE",
+    "BODY",
+    "7BIT",
+    "8BITMIME",
+    "BINARYMIME",
+    "SMTPUTF8",
+    "LAST",
+    "PLAIN",
+    "LOGIN",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-256-PLUS",
+    "AUTH",
+    "RET",
+    "NOTIFY",
 ];
 
 /// What is needed to find a stand-in.
@@ -101,7 +115,11 @@ fn hello(verb: &str, name: &ClientName) -> Vec<u8> {
 
 fn written(parameters: MailParameters, message_octets_max: u64) -> String {
     let size = parameters.size.map_or_else(String::new, |octets| {
-        let octets = if octets > message_octets_max { message_octets_max.saturating_add(1) } else { octets.min(1_000) };
+        let octets = if octets > message_octets_max {
+            message_octets_max.saturating_add(1)
+        } else {
+            octets.min(1_000)
+        };
         format!(" SIZE={octets}")
     });
     let body = match parameters.body {
@@ -140,7 +158,9 @@ fn verb(line: &[u8]) -> (Option<&'static str>, &[u8]) {
 fn free(line: &[u8], text: bool) -> Vec<u8> {
     let (word, rest) = verb(line);
     let mut out = word.unwrap_or_default().as_bytes().to_vec();
-    out.extend(rest.iter().map(|octet| if !text && !octet.is_ascii() { 0xff } else { shape_of(*octet, b"") }));
+    out.extend(
+        rest.iter().map(|octet| if !text && !octet.is_ascii() { 0xff } else { shape_of(*octet, b"") }),
+    );
     out
 }
 

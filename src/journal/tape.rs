@@ -15,8 +15,8 @@ use crate::contract::{
 use crate::directory::Directory;
 use crate::frame::line::{Cut, LineCutter};
 use crate::limits::{
-    AUTH_LINE_OCTETS_MAX, JOURNAL_LAST_WORDS_OCTETS, JOURNAL_SESSION_FIXED_OCTETS, JOURNAL_SESSION_OCTETS_MAX,
-    JOURNAL_STEP_OCTETS, RECEIVED_FIELDS_MAX, SKIPPED_LINE_OCTETS_MAX,
+    AUTH_LINE_OCTETS_MAX, JOURNAL_LAST_WORDS_OCTETS, JOURNAL_SESSION_FIXED_OCTETS,
+    JOURNAL_SESSION_OCTETS_MAX, JOURNAL_STEP_OCTETS, RECEIVED_FIELDS_MAX, SKIPPED_LINE_OCTETS_MAX,
 };
 use crate::policy::sender::{self, SenderLookup};
 use crate::smtp::command::{self, Dialect};
@@ -188,7 +188,9 @@ impl Tape {
             Event::Paced(pace) => self.pace = *pace,
             Event::TlsUp(facts) => self.tls = Some(facts.clone()),
             // The greeting that was held back: what is early about the peer is known by now.
-            Event::Due(Timer::Pace) | Event::Opened => self.greeted |= self.pace.greeting_ms == 0 || matches!(event, Event::Due(_)),
+            Event::Due(Timer::Pace) | Event::Opened => {
+                self.greeted |= self.pace.greeting_ms == 0 || matches!(event, Event::Due(_))
+            }
             Event::Stopping | Event::PeerClosed | Event::Due(Timer::Idle | Timer::Session) => {
                 if self.wind(sight) {
                     self.happens(sight, event);
@@ -478,7 +480,8 @@ impl Reel {
             let acts = actions.iter().any(|action| !matches!(action, Action::Arm(..)));
             match timer {
                 Timer::Pace => {
-                    let wait = if self.early.is_some() { self.pace.greeting_ms } else { self.pace.refusal_ms };
+                    let wait =
+                        if self.early.is_some() { self.pace.greeting_ms } else { self.pace.refusal_ms };
                     self.entry(sight.now, &format!("@T pace {wait}"));
                 }
                 Timer::Idle if acts => {
@@ -563,7 +566,11 @@ impl Reel {
         match answer {
             Answer::Login(verdict) => self.judged(sight, *verdict),
             Answer::Proof(verdict, _) => self.proved(sight, *verdict),
-            Answer::Room(_) | Answer::Sender(_) | Answer::Recipient(_) | Answer::Salt(_) | Answer::Commit(_) => {}
+            Answer::Room(_)
+            | Answer::Sender(_)
+            | Answer::Recipient(_)
+            | Answer::Salt(_)
+            | Answer::Commit(_) => {}
         }
     }
 
@@ -760,8 +767,11 @@ impl Reel {
 
     fn line_too_long(&mut self, sight: &Sight<'_>, is_auth: bool) {
         let octets = usize::try_from(self.line_octets).unwrap_or(usize::MAX).saturating_sub(2);
-        let (head, octets) =
-            if is_auth && matches!(self.mode, Mode::Command) { ("AUTH ", octets.saturating_sub(5)) } else { ("", octets) };
+        let (head, octets) = if is_auth && matches!(self.mode, Mode::Command) {
+            ("AUTH ", octets.saturating_sub(5))
+        } else {
+            ("", octets)
+        };
         self.client(sight.now, &format!("C: {head}\\{{{}:x}}", octets.max(1)));
     }
 
@@ -799,20 +809,21 @@ impl Reel {
         }
         let attempt = self.attempts.saturating_add(1);
         let (mut exchange, mut credential) = (None, None);
-        let (text, was) = shape::command(line, &mut self.around(sight, listener), &mut |mechanism, text, around| {
-            let mut begun = Exchange::new(mechanism);
-            let said = begun.initial(text, attempt, around);
-            exchange = Some(begun);
-            match said {
-                Said::Line(text) => text,
-                Said::Credentials(text, password) => {
-                    credential = Some(password);
-                    text
+        let (text, was) =
+            shape::command(line, &mut self.around(sight, listener), &mut |mechanism, text, around| {
+                let mut begun = Exchange::new(mechanism);
+                let said = begun.initial(text, attempt, around);
+                exchange = Some(begun);
+                match said {
+                    Said::Line(text) => text,
+                    Said::Credentials(text, password) => {
+                        credential = Some(password);
+                        text
+                    }
+                    // No exchange begins with its last message.
+                    Said::Proof(_) => "!".to_owned(),
                 }
-                // No exchange begins with its last message.
-                Said::Proof(_) => "!".to_owned(),
-            }
-        });
+            });
         if let Some(password) = credential {
             self.attempts = attempt;
             self.credential = Some(password);

@@ -1,7 +1,7 @@
 //! How what happened is written down: the text of one entry.
 
-use crate::contract::{Answer, CommitAnswer, Pace, RoomAnswer};
 use crate::auth::verdict::LoginVerdict;
+use crate::contract::{Answer, CommitAnswer, Pace, RoomAnswer};
 use crate::dialog::ReplyLine;
 use crate::dialog::print::reply_line;
 use crate::dialog::text::Text;
@@ -20,7 +20,9 @@ pub(super) fn client(octets: &[u8], crlf: bool) -> String {
     }
     let plain = |octet: &u8| matches!(octet, b' '..=b'~') && *octet != b'\\';
     match std::str::from_utf8(octets) {
-        Ok(text) if octets.len() < 64 && octets.iter().all(plain) && !text.ends_with(' ') => format!("{tag} {text}"),
+        Ok(text) if octets.len() < 64 && octets.iter().all(plain) && !text.ends_with(' ') => {
+            format!("{tag} {text}")
+        }
         Ok(_) | Err(_) => format!("{tag} {}", Text::from_octets(octets)),
     }
 }
@@ -51,7 +53,9 @@ pub(super) fn pace(pace: Pace) -> String {
 pub(super) fn answer(answer: &Answer, expected: Option<SenderLookup>) -> Option<String> {
     Some(match answer {
         Answer::Sender(SenderLookup::Own) if expected != Some(SenderLookup::Own) => "sender own".to_owned(),
-        Answer::Sender(SenderLookup::NotOwn) if expected != Some(SenderLookup::NotOwn) => "sender not-own".to_owned(),
+        Answer::Sender(SenderLookup::NotOwn) if expected != Some(SenderLookup::NotOwn) => {
+            "sender not-own".to_owned()
+        }
         Answer::Room(RoomAnswer::Enough)
         | Answer::Sender(SenderLookup::Null | SenderLookup::Own | SenderLookup::NotOwn)
         | Answer::Commit(CommitAnswer::Durable)

@@ -87,7 +87,8 @@ fn played(text: &str, counts: bool) -> Result<String, String> {
 fn add_counts(dialog: &mut Dialog, counters: BTreeMap<String, u64>) {
     let has_some = dialog.entries.iter().any(|entry| matches!(entry.kind, Kind::Count(..)));
     if !has_some {
-        let lines = counters.into_iter().map(|(name, count)| Entry { line: 0, kind: Kind::Count(name, count) });
+        let lines =
+            counters.into_iter().map(|(name, count)| Entry { line: 0, kind: Kind::Count(name, count) });
         dialog.entries.extend(lines);
     }
 }
@@ -123,7 +124,8 @@ fn has_replies(dialog: &Dialog) -> bool {
 fn cut_before(dialog: &mut Dialog, line: usize) -> bool {
     let upto = dialog.entries.iter().rposition(|entry| entry.line <= line);
     let Some(upto) = upto else { return false };
-    let speaker = dialog.entries.iter().take(upto.saturating_add(1)).rev().find_map(|entry| number(&entry.kind));
+    let speaker =
+        dialog.entries.iter().take(upto.saturating_add(1)).rev().find_map(|entry| number(&entry.kind));
     let Some(session) = speaker else { return false };
     let is_own = |entry: &Entry| number(&entry.kind) == Some(session);
     let from = dialog.entries.iter().take(upto.saturating_add(1)).rposition(|entry| {
@@ -172,7 +174,10 @@ fn head(recordings: &[Recording], peer: PeerFacts, unix: UnixTime, settings: &Se
     }
     let tls = if settings.tls_available { "available" } else { "none" };
     let world: Vec<Entry> = facts.lines().into_iter().map(fact).collect();
-    let lines = print(&Dialog { head: crate::dialog::Head::new(peer.listener, settings.hostname.clone()), entries: world });
+    let lines = print(&Dialog {
+        head: crate::dialog::Head::new(peer.listener, settings.hostname.clone()),
+        entries: world,
+    });
     let world = lines.split_once('\n').map_or("", |(_, world)| world);
     format!(
         "{}\n# Recorded by the journal: {}\nlistener: {}\npeer: {}\nclock: {}\nhostname: {}\nsize: {}\ntls: {tls}\n{world}",
@@ -288,7 +293,8 @@ fn proof_line(
         ProofOutcome::OtherBinding => {
             // The header of the first message and the channel's data behind it, with one octet more.
             let (binding, rest) = last.split_once(',').unwrap_or((&last, ""));
-            let mut octets = Base64::decode_vec(binding.strip_prefix("c=").unwrap_or_default()).unwrap_or_default();
+            let mut octets =
+                Base64::decode_vec(binding.strip_prefix("c=").unwrap_or_default()).unwrap_or_default();
             octets.push(b'x');
             format!("c={},{rest}", Base64::encode_string(&octets))
         }

@@ -12,8 +12,8 @@ use super::timers::{Deadline, Deadlines};
 use super::tls;
 use super::wire::{Arrived, Wire};
 use crate::contract::{Actions, Answer, Cause, Event, Listener, PeerFacts, Timer};
-use crate::limits::{HANDSHAKE_MS_MAX, LINGER_MS};
 use crate::journal::{Arena, Sight, Tape};
+use crate::limits::{HANDSHAKE_MS_MAX, LINGER_MS};
 use crate::smtp::session::Session;
 use crate::types::{Enhanced, Moment, Now, Reply};
 use mio::net::TcpStream;
@@ -321,9 +321,9 @@ impl Connection {
     fn take_decrypted(&mut self, desk: &Desk<'_>, deeds: &mut Vec<Deed>) -> Option<usize> {
         let mut actions = Actions::new();
         let (session, tape) = (&mut self.session, &mut self.tape);
-        let taken = self.wire.with_plaintext(|octets| {
-            session_side::offer(session, tape, octets, desk, &mut actions)
-        })?;
+        let taken = self
+            .wire
+            .with_plaintext(|octets| session_side::offer(session, tape, octets, desk, &mut actions))?;
         self.carry_out(actions, desk, deeds);
         self.check_progress(taken, desk, deeds);
         Some(0)

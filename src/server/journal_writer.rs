@@ -45,7 +45,9 @@ impl Counts {
             ("dropped", &self.dropped),
             ("failed", &self.failed),
         ];
-        all.map(|(name, count)| (name, count.load(Ordering::Relaxed))).into_iter().filter(|(_, count)| *count > 0)
+        all.map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
     }
 }
 
@@ -131,7 +133,15 @@ struct Writer {
 impl Writer {
     fn new(place: Place, counts: Arc<Counts>) -> Self {
         let dir = place.data_dir.join(DIRECTORY);
-        Self { place, dir, counts, files: BTreeMap::new(), octets: 0, second: (Instant::now(), 0), fails: false }
+        Self {
+            place,
+            dir,
+            counts,
+            files: BTreeMap::new(),
+            octets: 0,
+            second: (Instant::now(), 0),
+            fails: false,
+        }
     }
 
     fn run(&mut self, jobs: &Receiver<Vec<Recording>>) {
@@ -156,7 +166,8 @@ impl Writer {
                 // Half of a file of a process that is no more.
                 let _ = fs::remove_file(entry.path());
             } else if name.ends_with(".txt") && meta.is_file() {
-                self.files.insert(name.to_owned(), (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
+                self.files
+                    .insert(name.to_owned(), (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
                 self.octets = self.octets.saturating_add(meta.len());
             }
         }

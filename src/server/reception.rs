@@ -271,11 +271,8 @@ impl Loop {
             let line = Line::new("apology-failed").field("session", facts.session);
             self.recorder.trouble(self.now, log::Level::Error, line);
         }
-        let sight = Sight {
-            now: self.now.moment,
-            directory: Some(&self.directory),
-            settings: &self.settings,
-        };
+        let sight =
+            Sight { now: self.now.moment, directory: Some(&self.directory), settings: &self.settings };
         connection.give_up(&sight);
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
         self.note(facts, note);

@@ -493,8 +493,15 @@ impl Loop {
     ) {
         let room = self.room();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let desk =
-            desk(self.now, &self.directory, self.tls.as_deref(), self.verifier.salts(), room, &self.bodies, &self.settings);
+        let desk = desk(
+            self.now,
+            &self.directory,
+            self.tls.as_deref(),
+            self.verifier.salts(),
+            room,
+            &self.bodies,
+            &self.settings,
+        );
         let mut deeds = Vec::new();
         let scratch = &mut self.scratch;
         let work = std::panic::AssertUnwindSafe(|| {

@@ -15,11 +15,16 @@ fn files(world: &World, count: usize) -> Vec<(PathBuf, String)> {
     let dir = world.dir.join(DIRECTORY);
     loop {
         let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
-        let mut found: Vec<PathBuf> =
-            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
+        let mut found: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "txt"))
+            .collect();
         found.sort();
         if found.len() >= count {
-            return found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
+            return found
+                .into_iter()
+                .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+                .collect();
         }
         assert!(since.elapsed() < PATIENCE, "{} of {count} files", found.len());
         std::thread::sleep(Duration::from_millis(10));
@@ -101,7 +106,10 @@ fn a_friendly_session_leaves_nothing_and_a_journal_that_is_off_leaves_nothing_of
 #[test]
 fn talk_before_the_greeting_and_what_is_cut_off_play_too() {
     let world = World::start();
-    for octets in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a hello"[..], b"GET /admin HTTP/1.1\r\nHost: x\r\n\r\n"] {
+    for octets in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a hello"[..],
+        b"GET /admin HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
         let mut client = world.smtp();
         client.says(octets);
         client.hears("421");
