@@ -21,7 +21,6 @@ pub enum Opt {
     Known,
     Alias,
     Update,
-    Starttls,
     Account,
     PasswordFile,
     Unknown,
@@ -33,7 +32,7 @@ pub enum Opt {
 }
 
 impl Opt {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 25] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -51,7 +50,6 @@ impl Opt {
         Self::Known,
         Self::Alias,
         Self::Update,
-        Self::Starttls,
         Self::Account,
         Self::PasswordFile,
         Self::Unknown,
@@ -83,7 +81,6 @@ impl Opt {
             Self::Known => "known",
             Self::Alias => "alias",
             Self::Update => "update",
-            Self::Starttls => "starttls",
             Self::Account => "account",
             Self::PasswordFile => "password-file",
             Self::Unknown => "unknown",
@@ -120,8 +117,7 @@ impl Opt {
             | Self::Suspend
             | Self::NoCatchAll
             | Self::IOwnThisHost
-            | Self::Update
-            | Self::Starttls => None,
+            | Self::Update => None,
         }
     }
 
@@ -141,7 +137,6 @@ impl Opt {
             | Self::Suspend
             | Self::NoCatchAll
             | Self::Update
-            | Self::Starttls
             | Self::Account
             | Self::PasswordFile
             | Self::Unknown
@@ -172,7 +167,6 @@ impl Opt {
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
             Self::To => "a member, repeatable; for audit and replay the server, HOST:PORT",
             Self::Update => "write into each file what happens now, so that it agrees",
-            Self::Starttls => "log in on submission after STARTTLS, also where a file does without",
             Self::Account => "an account of that server, in place of the first of each file",
             Self::PasswordFile => "a file whose first line is that account's password",
             Self::Unknown => "an address that server does not have, in place of those a file does not have",
