@@ -294,7 +294,6 @@ pub const SPECS: &[Spec] = &[
             Opt::To,
             Opt::Submission,
             Opt::Submissions,
-            Opt::Starttls,
             Opt::Account,
             Opt::PasswordFile,
             Opt::Unknown,

@@ -90,6 +90,8 @@
 //! whoever has sockets and a server whose world is the one written down; it takes the copies of a message in
 //! any order, and what [only a player in memory](live::in_memory_only) can do is left to that one.
 //!
+//! [`visit`] is the client of a server of any make, whose replies are judged by their class.
+//!
 //! [`changes`](play::update::changes) says what a dialogue would have to say to agree with what happens.
 //!
 //! # Escapes
@@ -109,6 +111,7 @@ mod seat;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod visit;
 pub mod world;
 
 use crate::auth::verdict::{ThrottleRule, Unavailability};

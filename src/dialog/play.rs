@@ -1,5 +1,6 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+mod recorded;
 pub mod update;
 
 use super::book::{Book, Judged};
@@ -9,10 +10,12 @@ pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
 use crate::contract::{self, Cause, Listener, Pace, PeerFacts, TlsFacts};
-use crate::journal::{Arena, Recording, Tape};
+use crate::journal::{Arena, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
+pub use recorded::play_recorded;
+use recorded::settings_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,35 +88,6 @@ pub fn play_cut(dialog: &Dialog, chance: &mut Chance) -> Report {
 #[must_use]
 pub fn play_with(dialog: &Dialog, cuts: &mut Cuts<'_>) -> Report {
     play_as(dialog, cuts, true)
-}
-
-/// Plays a dialogue with the journal at work, and returns what it has of the sessions, whatever they did, and of
-/// what the server shares. Nothing is returned for a dialogue whose world contradicts itself.
-#[must_use]
-pub fn play_recorded(
-    dialog: &Dialog,
-    cuts: &mut Cuts<'_>,
-    arena: Arc<Arena>,
-) -> (Vec<Recording>, Arc<Settings>) {
-    let Ok(world) = World::of(dialog) else { return (Vec::new(), settings_of(dialog)) };
-    let mut player = Player::new(dialog, &world, cuts, false);
-    player.recording = Some(arena);
-    // A dialogue that differs has been played up to there.
-    let _ = player.run();
-    let now = player.now;
-    let ends = |place: &mut Place| place.seat.tape.whole(now);
-    (player.places.values_mut().filter_map(ends).collect(), settings_of(dialog))
-}
-
-/// What the server of a dialogue shares between its sessions.
-fn settings_of(dialog: &Dialog) -> Arc<Settings> {
-    Arc::new(Settings {
-        hostname: dialog.head.hostname.clone(),
-        message_octets_max: dialog.head.message_octets_max,
-        tls_available: dialog.head.tls_available,
-        scram: crate::types::ScramUse::All,
-        idle_ms: IDLE_MS,
-    })
 }
 
 fn play_as(dialog: &Dialog, cuts: &mut Cuts<'_>, strict: bool) -> Report {
@@ -341,18 +315,6 @@ impl<'p, 'c> Player<'p, 'c> {
                 cut: None,
             }
         })
-    }
-
-    /// The pace of a session that opens now, if a line says so before anything else happens to it.
-    fn pace_at_open(&self, number: u8) -> Pace {
-        let dialog = self.dialog;
-        let rest = dialog.entries.iter().skip_while(|entry| entry.line < self.line);
-        let own = rest.filter_map(|entry| entry.kind.of_session(number));
-        let mut behind = own.skip_while(|event| matches!(event, Event::Open(..) | Event::TlsUp(_)));
-        match behind.next() {
-            Some(Event::Paced(pace)) => *pace,
-            Some(_) | None => Pace::default(),
-        }
     }
 
     /// What follows the `OPEN:` line of a session.

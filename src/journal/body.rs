@@ -202,7 +202,8 @@ impl ChunkShape {
         self.left = self.left.saturating_sub(count(piece));
         self.ends.feed(piece);
         // A CR at the end of a piece is odd only if no LF follows.
-        let odd = !self.ends.are_clean() && !(piece.ends_with(b"\r") && !self.shape.odd && self.left > 0);
+        let waits = piece.ends_with(b"\r") && !self.shape.odd && self.left > 0;
+        let odd = !self.ends.are_clean() && !waits;
         self.shape.feed(piece, odd);
         (piece.len(), self.left == 0)
     }

@@ -15,6 +15,7 @@ mod body;
 mod events;
 mod groups;
 mod names;
+mod reel;
 mod sasl;
 mod shape;
 mod tape;

@@ -2,7 +2,8 @@
 
 use super::events::Events;
 use super::names::Facts;
-use super::tape::{PROVEN_PASSWORD, Proof, ProofOutcome, Recording};
+use super::reel::{PROVEN_PASSWORD, Proof, ProofOutcome};
+use super::tape::Recording;
 use crate::contract::PeerFacts;
 use crate::dialog::parse::parse;
 use crate::dialog::play::play;

@@ -18,6 +18,8 @@ pub const REPLAY_SLOW_MS: u64 = 5_000;
 pub const REPLAY_TIMING_SAMPLES_MIN: usize = 20;
 /// From this share of pairs in thousandths on (the area under the curve, or its mirror), times tell names apart.
 pub const REPLAY_TIMING_AUC_PER_MILLE: u32 = 800;
+/// Medians that are nearer than so many milliseconds tell nothing that a network would not hide.
+pub const REPLAY_TIMING_GAP_MS: u64 = 10;
 /// Lines around a difference that are shown.
 pub const REPLAY_CONTEXT_LINES: usize = 3;
 /// Findings of one kind that are shown for people.

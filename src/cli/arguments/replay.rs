@@ -28,8 +28,6 @@ pub struct Target {
     pub submission: Option<String>,
     /// `HOST:PORT` of submission with TLS at once.
     pub submissions: Option<String>,
-    /// Whether submission is used after STARTTLS alone.
-    pub starttls: bool,
     /// An account of the server, and the file that has its password.
     pub account: Option<(String, PathBuf)>,
     /// An address the server does not have.
@@ -63,7 +61,6 @@ impl Given {
             let about_server = [
                 Opt::Submission,
                 Opt::Submissions,
-                Opt::Starttls,
                 Opt::Account,
                 Opt::PasswordFile,
                 Opt::Unknown,
@@ -86,7 +83,6 @@ impl Given {
             smtp,
             submission: one(Opt::Submission)?,
             submissions: one(Opt::Submissions)?,
-            starttls: self.has(Opt::Starttls),
             account,
             unknown: one(Opt::Unknown)?,
             rate: self.number(Opt::Rate, 1, REPLAY_RATE_MAX)?.unwrap_or(REPLAY_RATE_DEFAULT),

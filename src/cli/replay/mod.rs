@@ -1,8 +1,14 @@
 //! `gatepost replay`: dialogue files, played in memory or against a server.
-#![expect(clippy::disallowed_methods, reason = "the command line reads the files it is given")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the command line reads the files it is given, and waits for servers"
+)]
 
+mod against;
+mod card;
 mod files;
 mod memory;
+mod target;
 
 use super::arguments::replay::Order;
 use super::failure::Failure;
@@ -16,6 +22,6 @@ pub fn replay(order: &Order) -> Result<ExitCode, Failure> {
     let files = files::find(&order.paths)?;
     match &order.target {
         None => memory::replay(&files, order.form, order.update),
-        Some(_) => Err(Failure::new(super::failure::Exit::Usage, "not yet")),
+        Some(target) => against::replay(&files, order.form, target),
     }
 }

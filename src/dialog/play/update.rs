@@ -71,16 +71,13 @@ impl<'p> Updater<'p, '_> {
             let goes_on = speaker.is_some() && speaker == speaking;
             speaking = speaker;
             self.player.line = entry.line;
-            match &entry.kind {
+            if goes_on {
                 // What is sent in a row stays together.
-                Kind::Session(..) if goes_on => {
-                    self.changes.push(Change::Same(entry.clone()));
-                    self.player.entry(&entry.kind)?;
-                }
-                kind => {
-                    self.greet(dialog, kind);
-                    self.entry(entry)?;
-                }
+                self.changes.push(Change::Same(entry.clone()));
+                self.player.entry(&entry.kind)?;
+            } else {
+                self.greet(dialog, &entry.kind);
+                self.entry(entry)?;
             }
         }
         self.player.deliver()?;
@@ -177,6 +174,7 @@ impl<'p> Updater<'p, '_> {
             Event::Client(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
+            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
             | Event::Answer(..)
