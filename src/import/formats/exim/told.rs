@@ -58,12 +58,13 @@ pub(super) fn is_known(message: &str) -> bool {
 }
 
 pub(super) fn read(message: &str) -> Told {
-    if let Some((driver, rest)) = message.split_once(" authenticator failed for ") {
-        if !driver.is_empty() && !driver.contains(' ') {
-            return authenticator(driver, rest);
-        }
+    if let Some((driver, rest)) = message.split_once(" authenticator failed for ")
+        && !driver.is_empty()
+        && !driver.contains(' ')
+    {
+        return authenticator(driver, rest);
     }
-    let starts: [(&str, fn(&str) -> Told); 9] = [
+    let starts: [(&str, Read); 9] = [
         ("SMTP protocol error in \"", protocol_error),
         ("SMTP syntax error in \"", protocol_error),
         ("SMTP protocol synchronization error (", synchronization),
@@ -90,6 +91,9 @@ pub(super) fn read(message: &str) -> Told {
     }
     Told::Nothing
 }
+
+/// Reads what follows a beginning.
+type Read = fn(&str) -> Told;
 
 fn client(what: What, weight: Weight, host: Host) -> Refused {
     let mut steps = Vec::new();
@@ -185,10 +189,10 @@ fn synchronization(rest: &str) -> Told {
     let mut hosts = Vec::new();
     for (at, mark) in quoted.match_indices("\" H=") {
         let text = at.checked_add(mark.len()).and_then(|from| quoted.get(from..)).unwrap_or_default();
-        if let Some((host, after)) = host::read(text) {
-            if after.starts_with(" next input=\"") {
-                hosts.push(host);
-            }
+        if let Some((host, after)) = host::read(text)
+            && after.starts_with(" next input=\"")
+        {
+            hosts.push(host);
         }
     }
     let Some(host) = hosts.pop() else { return Told::Damaged(Why::NoAddress) };
@@ -352,7 +356,18 @@ fn acl(message: &str) -> Told {
         What::Sender => read.steps.push(Step::Mail),
         What::Message => read.steps.extend([Step::Mail, Step::Rcpt, Step::Data]),
         What::Verify => read.steps.push(Step::Vrfy),
-        _ => {}
+        What::Login
+        | What::AuthCommand
+        | What::Greeting
+        | What::Client
+        | What::PreGreeting
+        | What::Pipelining
+        | What::Garbage
+        | What::TooManyErrors
+        | What::Rate
+        | What::Timeout
+        | What::HungUp
+        | What::Tls => {}
     }
     Told::Client(read)
 }
@@ -381,7 +396,9 @@ fn verdict(after: &str) -> Option<(Weight, What)> {
             let end =
                 ends.iter().filter_map(|end| sender.find(end).map(|at| (at, *end))).min_by_key(|(at, _)| *at);
             let (at, end) = end?;
-            if end.contains("temporarily") {
+            if end.contains("temporarily")
+                || sender.get(..at).is_some_and(|before| before.ends_with(" temporarily"))
+            {
                 return None;
             }
             return rejected(sender.get(at.checked_add(end.len())?..)?);
@@ -395,8 +412,22 @@ fn verdict(after: &str) -> Option<(Weight, What)> {
         if rest.starts_with("dropped by ") {
             return Some((Weight::Consequence, What::Client));
         }
-        let (field, next) = rest.split_at_checked(rest.find(' ')?)?;
-        let (key, _) = field.split_once('=')?;
+        let (key, value) = match rest.split_once('=') {
+            Some((key, value)) if !key.contains(' ') => (key, value),
+            // A flag without a value: `TFO`, `L*`.
+            Some(_) | None => {
+                let (flag, _) = rest.split_once(' ')?;
+                let is_flag =
+                    flag.len() <= 4 && flag.bytes().all(|octet| octet.is_ascii_uppercase() || octet == b'*');
+                rest = rest.get(flag.len()..).filter(|_| is_flag)?;
+                continue;
+            }
+        };
+        let end = match value.strip_prefix('"').and_then(|inside| inside.find('"')) {
+            Some(closing) => closing.checked_add(2)?,
+            None => value.find(' ')?,
+        };
+        let next = value.get(end..)?;
         if !key.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
             return None;
         }
