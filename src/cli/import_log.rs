@@ -137,7 +137,7 @@ impl Run<'_> {
         }
         importer.end();
         self.settle(&name, &mut importer, &mut sessions, each)?;
-        while let Some(shape) = sessions.next() {
+        while let Some(shape) = sessions.take_next() {
             self.write(&shape);
         }
         self.report.file(&name, &importer);
@@ -165,10 +165,10 @@ impl Run<'_> {
         for finding in importer.take() {
             each(name, &finding)?;
             self.report.count(&finding);
-            if self.out.is_some() {
-                if let Some(shape) = sessions.add(&finding) {
-                    self.write(&shape);
-                }
+            if self.out.is_some()
+                && let Some(shape) = sessions.add(&finding)
+            {
+                self.write(&shape);
             }
         }
         Ok(())

@@ -60,11 +60,11 @@ impl Held {
         }
         let heard = Voices::default().with(finding.voice);
         self.waiting.push_back(Waiting { finding, heard });
-        (self.waiting.len() > limits::IMPORT_HELD_MAX).then(|| self.next()).flatten()
+        (self.waiting.len() > limits::IMPORT_HELD_MAX).then(|| self.take_next()).flatten()
     }
 
     /// The one that has waited longest.
-    pub(super) fn next(&mut self) -> Option<Finding> {
+    pub(super) fn take_next(&mut self) -> Option<Finding> {
         self.waiting.pop_front().map(|waiting| waiting.finding)
     }
 }

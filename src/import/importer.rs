@@ -156,7 +156,7 @@ impl Desk {
     }
 
     fn settle(&mut self) {
-        for finding in self.found.drain(..) {
+        for finding in std::mem::take(&mut self.found) {
             self.settled.extend(self.held.add(finding));
         }
     }
@@ -166,7 +166,7 @@ impl Desk {
             reader.end(&mut self.found);
         }
         self.settle();
-        while let Some(finding) = self.held.next() {
+        while let Some(finding) = self.held.take_next() {
             self.settled.push(finding);
         }
     }

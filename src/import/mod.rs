@@ -34,6 +34,8 @@ pub mod prefix;
 pub mod recent;
 pub mod scan;
 pub mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

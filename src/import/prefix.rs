@@ -95,16 +95,17 @@ fn container(text: &str) -> &str {
             return rest.strip_prefix(' ').unwrap_or(rest);
         }
     }
-    if let Some((name, rest)) = text.strip_prefix("[pod/").and_then(|after| after.split_once("] ")) {
-        if name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/_.-".contains(&octet)) {
-            return rest;
-        }
+    if let Some((name, rest)) = text.strip_prefix("[pod/").and_then(|after| after.split_once("] "))
+        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/_.-".contains(&octet))
+    {
+        return rest;
     }
     for mark in [" stdout F ", " stderr F ", " stdout P ", " stderr P "] {
-        if let Some((time, rest)) = text.split_once(mark) {
-            if time.len() <= 40 && iso(time).is_some_and(|(_, after)| after.is_empty()) {
-                return rest;
-            }
+        if let Some((time, rest)) = text.split_once(mark)
+            && time.len() <= 40
+            && iso(time).is_some_and(|(_, after)| after.is_empty())
+        {
+            return rest;
         }
     }
     text
@@ -112,10 +113,10 @@ fn container(text: &str) -> &str {
 
 fn syslog<'t>(text: &'t str, prefix: &mut Prefix<'t>) -> &'t str {
     let rest = priority(text);
-    if let Some(rest) = rest.strip_prefix("1 ").filter(|_| rest.len() < text.len()) {
-        if let Some(message) = rfc5424(rest, prefix) {
-            return message;
-        }
+    if let Some(rest) = rest.strip_prefix("1 ").filter(|_| rest.len() < text.len())
+        && let Some(message) = rfc5424(rest, prefix)
+    {
+        return message;
     }
     if let Some((time, rest)) = stamp(rest) {
         prefix.time = Some(time);

@@ -85,7 +85,7 @@ impl Sessions {
     }
 
     /// The file has ended: takes a session out, until there is none.
-    pub fn next(&mut self) -> Option<Shape> {
+    pub fn take_next(&mut self) -> Option<Shape> {
         self.open.pop_oldest().map(|session| session.shape)
     }
 }

@@ -66,10 +66,10 @@ impl Report {
         if let Some(source) = finding.source.filter(|_| self.sources.len() < IMPORT_DISTINCT_MAX) {
             self.sources.insert(source);
         }
-        if let Some(login) = finding.login.as_ref().filter(|_| self.logins.len() < IMPORT_DISTINCT_MAX) {
-            if !self.logins.contains(login) {
-                self.logins.insert(login.clone());
-            }
+        if let Some(login) = finding.login.as_ref().filter(|_| self.logins.len() < IMPORT_DISTINCT_MAX)
+            && !self.logins.contains(login)
+        {
+            self.logins.insert(login.clone());
         }
         let name = finding.mechanism.as_deref().unwrap_or("not said");
         if let Some(count) = self.mechanisms.get_mut(name) {

@@ -183,6 +183,10 @@ fn refusal(line: &Line<'_>, fields: &Fields, connection: &Connection) -> Finding
     finding.door = connection.door;
     finding.helo = connection.helo.clone();
     finding.steps = connection.steps.clone();
+    if !finding.steps.iter().any(|step| matches!(step, Step::Auth(..))) {
+        // The exchange began before the log: its lines look like commands that nobody knows.
+        finding.steps.retain(|step| *step != Step::Unknown);
+    }
     finding
 }
 
@@ -261,13 +265,14 @@ fn answered(
     if said.starts_with("334") {
         return;
     }
-    if let Some(exchange) = connection.exchange.take() {
-        if said.starts_with("535") && !connection.told {
-            let mut finding = refusal(line, fields, connection);
-            finding.mechanism = exchange.mechanism;
-            connection.told = true;
-            found.push(finding);
-        }
+    if let Some(exchange) = connection.exchange.take()
+        && said.starts_with("535")
+        && !connection.told
+    {
+        let mut finding = refusal(line, fields, connection);
+        finding.mechanism = exchange.mechanism;
+        connection.told = true;
+        found.push(finding);
     }
     if !said.starts_with("535") {
         connection.told = false;

@@ -39,10 +39,9 @@ pub(super) fn read(line: &Line<'_>, message: &str, door: Door) -> Told {
     finding.mechanism = read.mechanism;
     finding.session = read.session;
     finding.door = Some(door);
-    finding.steps = match what {
-        What::AuthCommand => vec![Step::Auth("PLAIN".to_owned(), true)],
-        _ => Vec::new(),
-    };
+    if what == What::AuthCommand {
+        finding.steps.push(Step::Auth("PLAIN".to_owned(), true));
+    }
     match kind {
         Kind::Refused | Kind::NotHere | Kind::Torn => Told::Refused(Box::new(finding)),
         Kind::TornOften => Told::Torn(Box::new(finding)),
@@ -115,8 +114,7 @@ fn torn(said: &str) -> Option<Kind> {
     {
         return Some(Kind::TornOften);
     }
-    if broke && said.contains("(tls_handshake_not_finished)") || broke && said.contains("(no_auth_attempts)")
-    {
+    if broke && (said.contains("(tls_handshake_not_finished)") || said.contains("(no_auth_attempts)")) {
         return Some(Kind::Torn);
     }
     said.contains("(no auth attempts in ").then_some(Kind::TornOften)

@@ -107,10 +107,10 @@ fn process<'l>(line: &Line<'l>) -> Option<(Process, &'l str)> {
         "auth" | "auth-worker" | "dovecot-auth" => {
             let rest = rest.strip_prefix(": ").unwrap_or(rest);
             let message = level(rest);
-            if let Some(pam) = message.find("pam_unix(dovecot:").and_then(|at| message.get(at..)) {
-                if message.starts_with("pam_unix") {
-                    return Some((Process::Pam, pam));
-                }
+            if let Some(pam) = message.find("pam_unix(dovecot:").and_then(|at| message.get(at..))
+                && message.starts_with("pam_unix")
+            {
+                return Some((Process::Pam, pam));
             }
             Some((Process::Auth, message))
         }

@@ -58,12 +58,13 @@ pub(super) fn is_known(message: &str) -> bool {
 }
 
 pub(super) fn read(message: &str) -> Told {
-    if let Some((driver, rest)) = message.split_once(" authenticator failed for ") {
-        if !driver.is_empty() && !driver.contains(' ') {
-            return authenticator(driver, rest);
-        }
+    if let Some((driver, rest)) = message.split_once(" authenticator failed for ")
+        && !driver.is_empty()
+        && !driver.contains(' ')
+    {
+        return authenticator(driver, rest);
     }
-    let starts: [(&str, fn(&str) -> Told); 9] = [
+    let starts: [(&str, Read); 9] = [
         ("SMTP protocol error in \"", protocol_error),
         ("SMTP syntax error in \"", protocol_error),
         ("SMTP protocol synchronization error (", synchronization),
@@ -90,6 +91,9 @@ pub(super) fn read(message: &str) -> Told {
     }
     Told::Nothing
 }
+
+/// Reads what follows a beginning.
+type Read = fn(&str) -> Told;
 
 fn client(what: What, weight: Weight, host: Host) -> Refused {
     let mut steps = Vec::new();
@@ -185,10 +189,10 @@ fn synchronization(rest: &str) -> Told {
     let mut hosts = Vec::new();
     for (at, mark) in quoted.match_indices("\" H=") {
         let text = at.checked_add(mark.len()).and_then(|from| quoted.get(from..)).unwrap_or_default();
-        if let Some((host, after)) = host::read(text) {
-            if after.starts_with(" next input=\"") {
-                hosts.push(host);
-            }
+        if let Some((host, after)) = host::read(text)
+            && after.starts_with(" next input=\"")
+        {
+            hosts.push(host);
         }
     }
     let Some(host) = hosts.pop() else { return Told::Damaged(Why::NoAddress) };
@@ -352,7 +356,18 @@ fn acl(message: &str) -> Told {
         What::Sender => read.steps.push(Step::Mail),
         What::Message => read.steps.extend([Step::Mail, Step::Rcpt, Step::Data]),
         What::Verify => read.steps.push(Step::Vrfy),
-        _ => {}
+        What::Login
+        | What::AuthCommand
+        | What::Greeting
+        | What::Client
+        | What::PreGreeting
+        | What::Pipelining
+        | What::Garbage
+        | What::TooManyErrors
+        | What::Rate
+        | What::Timeout
+        | What::HungUp
+        | What::Tls => {}
     }
     Told::Client(read)
 }

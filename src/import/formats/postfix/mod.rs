@@ -202,7 +202,7 @@ impl Postfix {
         {
             return self.sasl(line, address, sasl, found);
         }
-        let cut = warning.contains("]: SASL ") && warning.contains(" authentication failed");
+        let cut = warning.contains(": SASL ") && warning.contains(" authentication failed");
         if cut { Heard::Damaged(Why::NoAddress) } else { Heard::Understood }
     }
 
