@@ -287,9 +287,13 @@ impl Conversation {
     /// A reply to a line we did not hear or did not understand as what it was.
     fn middle_replied(&mut self, code: u16, words: &str) -> Option<What> {
         if code == 334 {
-            let (exchange, step) = Exchange::overheard(words, self.stray.take());
-            if let Some(step) = step {
+            let stray = self.stray.take();
+            if stray.is_some() {
+                // It was taken for a command that nobody knows.
                 self.steps.pop();
+            }
+            let (exchange, steps) = Exchange::overheard(words, stray);
+            for step in steps {
                 self.remember(step);
             }
             self.exchange = Some(exchange);
