@@ -7,7 +7,7 @@
 use super::ends::{door, door_named, unstamped};
 use crate::import::conversation::Conversation;
 use crate::import::recent::Recent;
-use crate::import::{Door, Finding, Heard, Line, Reader, Server, What, Why, scan};
+use crate::import::{Door, Finding, Heard, Line, Reader, Server, What, Why, prefix, scan};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -45,7 +45,9 @@ impl Reader for Stalwart {
     }
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
-        for text in [unstamped(line), line.text] {
+        // Behind the prefix of a syslog its own stamp may stand once more.
+        let twice = prefix::stamp(line.text).map_or(line.text, |(_, rest)| rest);
+        for text in [unstamped(line), twice] {
             let Some((level, rest)) = text.trim_start().split_once(' ') else { continue };
             if !LEVELS.contains(&level) {
                 continue;

@@ -69,6 +69,14 @@ fn names_with_quotes_and_keys_in_them_fool_nobody() {
 }
 
 #[test]
+fn collectors_put_their_prefix_before_the_stamp() {
+    let line = event(14, "Authentication failed (auth.failed)", ", accountName = \"a\"");
+    for prefix in ["", "mail-1  | ", "Nov  3 10:00:00 mx stalwart[77]: "] {
+        assert_eq!(told(&format!("{prefix}{line}")).len(), 1, "{prefix}");
+    }
+}
+
+#[test]
 fn other_refusals_are_told_and_successes_are_not() {
     for (text, what) in [
         ("Mailbox does not exist (smtp.mailbox-does-not-exist)", Some(What::Recipient)),
