@@ -6,6 +6,7 @@
 mod administration;
 mod enrol;
 mod gates;
+mod import;
 pub mod login;
 mod noted;
 mod processes;
@@ -38,7 +39,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -52,6 +53,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("gates", gates::gates),
     ("header", header),
     ("heard", processes::heard),
+    ("import", import::import),
     ("journal", stored::journal),
     ("line", line),
     ("login", login::login),

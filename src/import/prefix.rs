@@ -11,7 +11,7 @@ use crate::limits;
 pub fn cut(number: u64, text: &str) -> Line<'_> {
     let whole = container(text.trim_end_matches(['\r', '\n']));
     let mut prefix = Prefix::default();
-    let rest = syslog(whole, &mut prefix);
+    let rest = repeated(solaris(syslog(whole, &mut prefix)));
     Line { number, text: rest, whole, prefix }
 }
 
@@ -132,6 +132,27 @@ fn syslog<'t>(text: &'t str, prefix: &mut Prefix<'t>) -> &'t str {
     rest
 }
 
+/// Without `[ID 197553 mail.info] `.
+fn solaris(text: &str) -> &str {
+    match text.strip_prefix("[ID ").and_then(|after| after.split_once("] ")) {
+        Some((inside, rest))
+            if inside.bytes().all(|octet| octet.is_ascii_alphanumeric() || b" .".contains(&octet)) =>
+        {
+            rest
+        }
+        Some(_) | None => text,
+    }
+}
+
+/// What rsyslog says was said again: `message repeated 2 times: [ MESSAGE]`.
+fn repeated(text: &str) -> &str {
+    let inside = text.strip_prefix("message repeated ").and_then(|after| after.split_once(" times: [ "));
+    match inside {
+        Some((times, message)) if digits(times) => message.strip_suffix(']').unwrap_or(message),
+        Some(_) | None => text,
+    }
+}
+
 fn priority(text: &str) -> &str {
     let number = text.strip_prefix('<').and_then(|after| after.split_once('>'));
     match number {
@@ -187,11 +208,30 @@ fn structured_data(text: &str) -> Option<&str> {
     (rest.len() < text.len()).then_some(rest)
 }
 
-/// A time stamp at the beginning, in seconds, and what follows it and one space.
+/// A time stamp at the beginning, in seconds, and what follows it and one space. Where a collector put its own in
+/// front of the program's, the program's.
 #[must_use]
 pub fn stamp(text: &str) -> Option<(i64, &str)> {
-    let (seconds, rest) = [iso, bsd, tai64n, unix, table].iter().find_map(|read| read(text))?;
+    let (first, rest) = one_stamp(text)?;
+    Some(one_stamp(rest).unwrap_or((first, rest)))
+}
+
+fn one_stamp(text: &str) -> Option<(i64, &str)> {
+    let (seconds, rest) = [iso, full, bsd, tai64n, unix, table].iter().find_map(|read| read(text))?;
     Some((seconds, rest.strip_prefix(' ').unwrap_or(rest)))
+}
+
+/// `Mon 2025-11-03 10:00:00 CET`, journald's `short-full`.
+fn full(text: &str) -> Option<(i64, &str)> {
+    let (day, rest) = text.split_once(' ')?;
+    if day.len() != 3 || !day.bytes().all(|octet| octet.is_ascii_alphabetic()) {
+        return None;
+    }
+    let (seconds, rest) = iso(rest)?;
+    let (zone, rest) = rest.strip_prefix(' ')?.split_once(' ')?;
+    let is_zone = !zone.is_empty()
+        && zone.bytes().all(|octet| octet.is_ascii_uppercase() || b"+-0123456789".contains(&octet));
+    is_zone.then_some((seconds, rest))
 }
 
 fn seconds(days: i64, hour: i64, minute: i64, second: i64) -> Option<i64> {
@@ -408,6 +448,11 @@ mod tests {
             "[pod/mail-0/postfix] Aug  9 01:33:38 mx postfix/smtpd[7]: said",
             "2024-08-09T01:33:38.1Z stdout F Aug  9 01:33:38 mx postfix/smtpd[7]: said",
             "1700000000.123456 mx postfix/smtpd[7]: said",
+            "Mon 2025-11-03 10:00:00 CET mx postfix/smtpd[7]: said",
+            "2025-11-03T10:00:00.123456789Z Nov  3 10:00:00 mx postfix/smtpd[7]: said",
+            "Nov  3 10:00:00 mx postfix/smtpd[7]: [ID 197553 mail.info] said",
+            "Nov  3 10:00:00 mx postfix/smtpd[7]: message repeated 2 times: [ said]",
+            "Nov  3 10:00:00 postfix/smtpd[7]: said",
             "[  123.456789] mx postfix/smtpd[7]: said",
             "Aug  9 01:33:38 <mail.info> mx postfix/smtpd[7]: said",
             "mx postfix/smtpd[7]: said",

@@ -11,6 +11,7 @@
 mod changes;
 mod configuration;
 mod credential;
+mod import_log;
 mod localserve;
 mod mail;
 mod password;

@@ -40,7 +40,7 @@ impl Reader for OpenSmtpd {
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
         let sure = match line.prefix.program {
-            Some("smtpd") => true,
+            Some("smtpd" | "opensmtpd") => true,
             Some(_) => return Heard::NotMine,
             None => false,
         };

@@ -19,6 +19,8 @@ use std::net::IpAddr;
 pub struct Postfix {
     sessions: Recent<Session>,
     postscreen: Postscreen,
+    /// Clients so far.
+    clients: u64,
     /// A refused mechanism that may be said twice.
     doubled: Option<Finding>,
 }
@@ -27,6 +29,8 @@ pub struct Postfix {
 #[derive(Debug, Default, Clone)]
 struct Session {
     client: Option<IpAddr>,
+    /// Which of the process's clients it is.
+    number: u64,
     /// Its connection was logged: the log is whole, and nothing need be guessed from its end.
     connected: bool,
     /// A refusal was told; consequences of it are no tries of their own.
@@ -44,6 +48,7 @@ impl Default for Postfix {
         Self {
             sessions: Recent::new(limits::IMPORT_SESSIONS_MAX),
             postscreen: Postscreen::default(),
+            clients: 0,
             doubled: None,
         }
     }
@@ -104,15 +109,20 @@ impl Postfix {
     fn undoubled(&self, doubled: Finding, line: &Line<'_>) -> Option<Finding> {
         let again = line.text.ends_with(": Invalid authentication mechanism")
             && line.prefix.time == doubled.time
-            && doubled.session.as_deref() == Some(&key(line));
+            && doubled.session.as_deref().and_then(|session| session.rsplit_once('#')).map(|(key, _)| key)
+                == Some(&key(line));
         (!again).then_some(doubled)
     }
 
     fn smtpd(&mut self, line: &Line<'_>, door: Door, found: &mut Vec<Finding>) -> Heard {
         let first = found.len();
+        let key = key(line);
+        let before = self.sessions.get(&key).map(|session| session.number);
         let heard = self.told(line, found);
-        for finding in found.iter_mut().skip(first) {
+        let number = self.sessions.get(&key).map(|session| session.number).or(before).unwrap_or_default();
+        for finding in found.iter_mut().skip(first).chain(&mut self.doubled) {
             finding.door = Some(door);
+            finding.session = Some(format!("{key}#{number}"));
         }
         heard
     }
@@ -155,7 +165,8 @@ impl Postfix {
     fn connected(&mut self, line: &Line<'_>, from: &str) -> Heard {
         let Some((address, _)) = client(from) else { return Heard::Damaged(Why::Cut) };
         // Whatever was said of the name belongs to this connection.
-        let session = Session { client: Some(address), connected: true, ..Session::default() };
+        let number = self.next_number();
+        let session = Session { client: Some(address), number, connected: true, ..Session::default() };
         self.sessions.put(key(line), session);
         Heard::Understood
     }
@@ -216,7 +227,8 @@ impl Postfix {
         // A name server that does not answer is nobody's try.
         let temporary = why.contains("emporary failure") || why.contains("ry again");
         let finding = (!temporary).then(|| finding(line, What::Client, address));
-        let session = Session { client: Some(address), nameless: finding, ..Session::default() };
+        let number = self.next_number();
+        let session = Session { client: Some(address), number, nameless: finding, ..Session::default() };
         self.sessions.put(key(line), session);
         Heard::Understood
     }
@@ -352,11 +364,17 @@ impl Postfix {
         }
     }
 
+    fn next_number(&mut self) -> u64 {
+        self.clients = self.clients.wrapping_add(1);
+        self.clients
+    }
+
     /// The session of this process and client; a new one where another client was served before.
     fn session(&mut self, line: &Line<'_>, client: IpAddr) -> &mut Session {
         let key = key(line);
         if self.sessions.get(&key).is_none_or(|session| session.client != Some(client)) {
-            self.sessions.put(key.clone(), Session { client: Some(client), ..Session::default() });
+            let number = self.next_number();
+            self.sessions.put(key.clone(), Session { client: Some(client), number, ..Session::default() });
         }
         self.sessions.get_or_put(key, Session::default)
     }
