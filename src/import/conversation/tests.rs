@@ -83,6 +83,8 @@ fn an_aborted_exchange_and_a_success_and_a_temporary_failure_are_no_attempts() {
         "S: 454 4.7.0 Temporary authentication failure",
         "C: AUTH PLAIN AGluZm8AcGFzcw==",
         "S: 235 2.7.0 OK",
+        "C: AUTH PLAIN AGluZm8AcGFzcw==",
+        "S: 503 5.5.1 Already authenticated",
     ]);
     assert_eq!(found, []);
 }

@@ -312,16 +312,21 @@ impl Span {
         let mut rest = text;
         while let Some((key, value, after)) = scan::logfmt(rest) {
             match key {
-                "instance" => span.instance = value,
-                "protocol" => span.protocol = value,
+                "instance" if fits(&value) => span.instance = value,
+                "protocol" if fits(&value) => span.protocol = value,
                 "remote.ip" => span.source = scan::address(&value),
-                "remote.port" => span.port = value,
+                "remote.port" if fits(&value) => span.port = value,
                 _ => {}
             }
             rest = after;
         }
         span
     }
+}
+
+/// Whether a word is short enough to be a part of a session's name.
+fn fits(word: &str) -> bool {
+    word.len() <= limits::IMPORT_CONTAINER_OCTETS_MAX
 }
 
 /// The fields of a line of the tracing log; a message may stand before or behind them.

@@ -26,14 +26,7 @@ pub struct Transcript {
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self {
-            session: numbered(0),
-            count: 0,
-            named: None,
-            turned: false,
-            answered: false,
-            bare: false,
-        }
+        Self { session: numbered(0), count: 0, named: None, turned: false, answered: false, bare: false }
     }
 }
 
