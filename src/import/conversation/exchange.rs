@@ -41,19 +41,18 @@ impl Exchange {
         (exchange, Step::Auth(mechanism.unwrap_or_default(), initial.is_some()))
     }
 
-    /// The server asks on in an exchange whose start was not heard; `before` is the client's line before that.
-    pub fn overheard(challenge: &str, before: Option<String>) -> (Self, Option<Step>) {
+    /// The server asks on in an exchange whose start was not heard; `before` is the client's line before that. Gives
+    /// the steps that must have been.
+    pub fn overheard(challenge: &str, before: Option<String>) -> (Self, Vec<Step>) {
         let mut exchange =
             Self { mechanism: None, login: None, awaited: Awaited::Anything, responses: 0, aborted: false };
         exchange.challenged(challenge);
-        let mut step = None;
-        if exchange.awaited == Awaited::Password
-            && let Some(name) = before
-        {
-            exchange.login = decoded::login("LOGIN", &name);
-            step = Some(Step::LoginName);
+        let mut steps = vec![Step::Auth(exchange.mechanism.clone().unwrap_or_default(), false)];
+        if exchange.awaited == Awaited::Password {
+            exchange.login = before.and_then(|name| decoded::login("LOGIN", &name));
+            steps.push(Step::LoginName);
         }
-        (exchange, step)
+        (exchange, steps)
     }
 
     /// The server sent 334 with this.

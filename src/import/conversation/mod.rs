@@ -49,6 +49,8 @@ pub struct Conversation {
     auth_in_reply: bool,
     body: bool,
     other_protocol: bool,
+    /// It is logged in: AUTH again is a mistake, not a try.
+    logged_in: bool,
     /// The last line of the client that is no command: a response whose exchange began before we listened.
     stray: Option<String>,
     /// A refusal that another line has told already, waiting for the reply that belongs to it.
@@ -74,6 +76,7 @@ impl Conversation {
             auth_in_reply: false,
             body: false,
             other_protocol: false,
+            logged_in: false,
             stray: None,
             told: None,
             counted: false,
@@ -278,7 +281,8 @@ impl Conversation {
             exchange.challenged(words);
             return None;
         }
-        if exchange.aborted() || code < 500 {
+        self.logged_in |= code == 235;
+        if exchange.aborted() || code < 500 || (self.logged_in && code == 503) {
             return None;
         }
         Some(if code == 535 || exchange.had_credentials() { What::Login } else { What::AuthCommand })
@@ -287,9 +291,13 @@ impl Conversation {
     /// A reply to a line we did not hear or did not understand as what it was.
     fn middle_replied(&mut self, code: u16, words: &str) -> Option<What> {
         if code == 334 {
-            let (exchange, step) = Exchange::overheard(words, self.stray.take());
-            if let Some(step) = step {
+            let stray = self.stray.take();
+            if stray.is_some() {
+                // It was taken for a command that nobody knows.
                 self.steps.pop();
+            }
+            let (exchange, steps) = Exchange::overheard(words, stray);
+            for step in steps {
                 self.remember(step);
             }
             self.exchange = Some(exchange);

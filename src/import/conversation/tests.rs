@@ -83,6 +83,8 @@ fn an_aborted_exchange_and_a_success_and_a_temporary_failure_are_no_attempts() {
         "S: 454 4.7.0 Temporary authentication failure",
         "C: AUTH PLAIN AGluZm8AcGFzcw==",
         "S: 235 2.7.0 OK",
+        "C: AUTH PLAIN AGluZm8AcGFzcw==",
+        "S: 503 5.5.1 Already authenticated",
     ]);
     assert_eq!(found, []);
 }
@@ -91,6 +93,7 @@ fn an_aborted_exchange_and_a_success_and_a_temporary_failure_are_no_attempts() {
 fn hearing_may_begin_within_an_exchange() {
     let found = heard(&["C: aW5mbw==", "S: 334 UGFzc3dvcmQ6", "C: cGFzcw==", "S: 535 no"]);
     assert_eq!(short(&found), [(4, What::Login, Some("LOGIN"), Some("info"))]);
+    assert_eq!(found[0].steps, [Step::Auth("LOGIN".into(), false), Step::LoginName, Step::Password]);
     let found = heard(&["S: 535 no", "C: QUIT", "S: 221 bye"]);
     assert_eq!(short(&found), [(1, What::Login, None, None)]);
 }

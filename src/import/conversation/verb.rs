@@ -1,6 +1,6 @@
 //! The verb of a client's line.
 
-use crate::import::Step;
+use crate::import::{Step, scan};
 
 /// What a line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Verb {
     #[must_use]
     pub fn step(self, rest: &str) -> Option<Step> {
         match self {
-            Self::Ehlo => Some(Step::Ehlo(rest.trim().to_owned())),
-            Self::Helo => Some(Step::Helo(rest.trim().to_owned())),
+            Self::Ehlo => Some(Step::Ehlo(scan::login(rest.trim()).unwrap_or_default())),
+            Self::Helo => Some(Step::Helo(scan::login(rest.trim()).unwrap_or_default())),
             Self::StartTls => Some(Step::StartTls),
             Self::Mail => Some(Step::Mail),
             Self::Rcpt => Some(Step::Rcpt),

@@ -183,7 +183,7 @@ fn bracketed(text: &str) -> Option<Record<'_>> {
 /// `36 characters[.NUMBER]`, or `-` outside sessions.
 fn is_uuid(word: &str) -> bool {
     word == "-"
-        || (word.len() >= 36
+        || ((36..=limits::IMPORT_CONTAINER_OCTETS_MAX).contains(&word.len())
             && word.bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'-' || octet == b'.'))
 }
 

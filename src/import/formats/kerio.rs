@@ -93,7 +93,8 @@ impl Kerio {
 
     /// `PROTOCOL: ... Attempt from IP address ADDRESS.`
     fn login_half(&mut self, line: &Line<'_>, text: &str, found: &mut Vec<Finding>) -> Heard {
-        let Some((protocol, rest)) = text.split_once(": ") else { return Heard::Understood };
+        let short = |(protocol, _): &(&str, &str)| protocol.len() <= limits::IMPORT_MECHANISM_OCTETS_MAX;
+        let Some((protocol, rest)) = text.split_once(": ").filter(short) else { return Heard::Understood };
         let Some((said, address)) = rest.trim_end().rsplit_once(". Attempt from IP address ") else {
             return Heard::Understood;
         };

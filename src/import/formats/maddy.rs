@@ -64,7 +64,8 @@ impl Maddy {
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         let source =
             text("src_ip").and_then(|address| scan::address_port(address).map(|(address, _)| address));
-        let id = text("msg_id").unwrap_or_default();
+        let id =
+            text("msg_id").filter(|id| id.len() <= limits::IMPORT_CONTAINER_OCTETS_MAX).unwrap_or_default();
         let mut finding = Finding::new(line, Server::Maddy, What::Login);
         finding.source = source;
         finding.door = door_named(module);

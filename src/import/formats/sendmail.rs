@@ -275,7 +275,9 @@ const BACK_END_FAILURES: [&str; 6] = [
 fn queue_id(text: &str) -> (&str, &str) {
     match text.split_once(": ") {
         Some(("NOQUEUE", rest)) => ("", rest),
-        Some((id, rest)) if id.len() >= 8 && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) => {
+        Some((id, rest))
+            if (8..=24).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric()) =>
+        {
             (id, rest)
         }
         Some(_) | None => ("", text),

@@ -7,7 +7,7 @@
 use super::ends::{door, door_named, unstamped};
 use crate::import::conversation::Conversation;
 use crate::import::recent::Recent;
-use crate::import::{Door, Finding, Heard, Line, Reader, Server, What, Why, scan};
+use crate::import::{Door, Finding, Heard, Line, Reader, Server, What, Why, prefix, scan};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -45,7 +45,9 @@ impl Reader for Stalwart {
     }
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
-        for text in [unstamped(line), line.text] {
+        // Behind the prefix of a syslog its own stamp may stand once more.
+        let twice = prefix::stamp(line.text).map_or(line.text, |(_, rest)| rest);
+        for text in [unstamped(line), twice] {
             let Some((level, rest)) = text.trim_start().split_once(' ') else { continue };
             if !LEVELS.contains(&level) {
                 continue;
@@ -87,7 +89,9 @@ impl Stalwart {
         let client = Client::read(keys);
         let key = client.key();
         let what = match name {
-            "auth.failed" | "auth.token-expired" => What::Login,
+            "auth.failed" | "auth.token-expired" | "auth.credential-expired" | "security.ip-unauthorized" => {
+                What::Login
+            }
             // IMAP, POP3 and ManageSieve write this instead of the refusal which was the last; SMTP behind it.
             "auth.too-many-attempts" => {
                 self.connections.entry(&key).too_many = true;
@@ -105,7 +109,7 @@ impl Stalwart {
                 What::Login
             }
             "smtp.ehlo" => {
-                self.connections.entry(&key).helo = value(keys, "domain").and_then(scan::login);
+                self.connections.entry(&key).helo = value(keys, "domain", &client).and_then(scan::login);
                 return Heard::Understood;
             }
             "smtp.connection-end" => {
@@ -123,7 +127,7 @@ impl Stalwart {
         finding.door = client.door;
         finding.session = client.port.is_some().then(|| key.clone());
         if what == What::Login {
-            finding.login = value(keys, "accountName").and_then(scan::login);
+            finding.login = value(keys, "accountName", &client).and_then(scan::login);
             self.connections.entry(&key).refused = Some(line.prefix.time);
         }
         finding.helo = self.connections.get(&key).and_then(|known| known.helo.clone());
@@ -228,7 +232,8 @@ struct Client {
 
 impl Client {
     /// The keys that the server itself wrote first. Whatever comes behind a text of the client's is not looked at,
-    /// unless no address came before: an event without a connection has its address behind the account's name.
+    /// unless no address came before: an event without a connection has its address behind the account's name, and
+    /// nothing of the client's behind that.
     fn read(keys: &str) -> Self {
         let mut client = Self::default();
         let mut named = None;
@@ -248,7 +253,12 @@ impl Client {
                     client.port = value.parse().ok();
                     break;
                 }
-                "accountName" | "domain" | "to" | "from" if client.source.is_some() => break,
+                "accountName" | "domain" | "to" | "from" => {
+                    let last = || keys.rsplit_once(", remoteIp = ").map(|(_, rest)| rest);
+                    let behind = || last()?.split([',', ' ']).next().and_then(scan::address);
+                    client.source = client.source.or_else(behind);
+                    break;
+                }
                 _ => {}
             }
             let Some(next) = next.strip_prefix(", ") else { break };
@@ -268,13 +278,15 @@ impl Client {
 const OF_THE_SPAN: [&str; 5] = ["listenerId", "localPort", "remoteIp", "remotePort", "accountName"];
 
 /// The text of `KEY = "TEXT"`, up to the first quote behind which nothing follows, or keys that may stand there. A
-/// name with such keys in it is cut short; it never becomes another client's.
-fn value<'a>(keys: &'a str, key: &str) -> Option<&'a str> {
+/// name with such keys in it is cut short; it never becomes another client's. The client's address may be repeated.
+fn value<'a>(keys: &'a str, key: &str, client: &Client) -> Option<&'a str> {
+    let again = client.source.map(|source| format!(", remoteIp = {source}")).unwrap_or_default();
     let start = format!("{key} = \"");
     let text = keys.get(keys.find(&start)?..)?.strip_prefix(start.as_str())?;
     for (quote, _) in text.match_indices('"') {
         let (before, behind) = (text.get(..quote)?, text.get(quote..)?.strip_prefix('"')?);
         let behind = behind.strip_prefix(" }").unwrap_or(behind).trim_end();
+        let behind = if again.is_empty() { behind.to_owned() } else { behind.replace(&again, "") };
         let key = behind.strip_prefix(", ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
         let plain = |key: &str| key.bytes().all(|octet| octet.is_ascii_alphabetic());
         let of_the_span = || OF_THE_SPAN.iter().any(|name| behind.contains(&format!(", {name} = ")));
@@ -300,16 +312,21 @@ impl Span {
         let mut rest = text;
         while let Some((key, value, after)) = scan::logfmt(rest) {
             match key {
-                "instance" => span.instance = value,
-                "protocol" => span.protocol = value,
+                "instance" if fits(&value) => span.instance = value,
+                "protocol" if fits(&value) => span.protocol = value,
                 "remote.ip" => span.source = scan::address(&value),
-                "remote.port" => span.port = value,
+                "remote.port" if fits(&value) => span.port = value,
                 _ => {}
             }
             rest = after;
         }
         span
     }
+}
+
+/// Whether a word is short enough to be a part of a session's name.
+fn fits(word: &str) -> bool {
+    word.len() <= limits::IMPORT_CONTAINER_OCTETS_MAX
 }
 
 /// The fields of a line of the tracing log; a message may stand before or behind them.

@@ -69,6 +69,27 @@ fn names_with_quotes_and_keys_in_them_fool_nobody() {
 }
 
 #[test]
+fn collectors_put_their_prefix_before_the_stamp() {
+    let line = event(14, "Authentication failed (auth.failed)", ", accountName = \"a\"");
+    for prefix in ["", "mail-1  | ", "Nov  3 10:00:00 mx stalwart[77]: "] {
+        assert_eq!(told(&format!("{prefix}{line}")).len(), 1, "{prefix}");
+    }
+}
+
+#[test]
+fn the_address_may_stand_behind_the_name_as_newer_versions_write_it() {
+    let keys = ", accountName = \"a\", reason = \"x\", remoteIp = 192.0.2.7, id = \"2\"";
+    assert_eq!(told(&event(14, "Authentication failed (auth.failed)", keys))[0].3, "a");
+    let bare = |name: &str| {
+        format!(
+            "2026-02-02T20:45:14Z DEBUG Authentication failed (auth.failed) accountName = \"{name}\", remoteIp = 192.0.2.7"
+        )
+    };
+    assert_eq!(told(&bare("a")), [(1, What::Login, "192.0.2.7".into(), "a".into())]);
+    assert_eq!(told(&bare("a\", remoteIp = 203.0.113.9, x = \"b"))[0].2, "192.0.2.7");
+}
+
+#[test]
 fn other_refusals_are_told_and_successes_are_not() {
     for (text, what) in [
         ("Mailbox does not exist (smtp.mailbox-does-not-exist)", Some(What::Recipient)),

@@ -20,17 +20,13 @@ pub struct Transcript {
     answered: bool,
     /// Lines come without marks.
     bare: bool,
+    /// Sessions that are over.
+    count: u64,
 }
 
 impl Default for Transcript {
     fn default() -> Self {
-        Self {
-            session: Conversation::new(Server::Transcript),
-            named: None,
-            turned: false,
-            answered: false,
-            bare: false,
-        }
+        Self { session: numbered(0), count: 0, named: None, turned: false, answered: false, bare: false }
     }
 }
 
@@ -151,10 +147,18 @@ impl Transcript {
 
     /// The session is over; another may follow.
     fn over(&mut self, found: &mut Vec<Finding>) {
-        std::mem::replace(&mut self.session, Conversation::new(Server::Transcript)).end(found);
+        self.count = self.count.wrapping_add(1);
+        std::mem::replace(&mut self.session, numbered(self.count)).end(found);
         self.answered = false;
         self.bare = false;
     }
+}
+
+/// A session named by its number in the file.
+fn numbered(count: u64) -> Conversation {
+    let mut session = Conversation::new(Server::Transcript);
+    session.session = Some(count.to_string());
+    session
 }
 
 /// `send: 'ehlo x\r\n'`, `reply: b'250 ok\r\n'`: Python writes octets with its own escapes. (`reply: retcode` says the
