@@ -52,6 +52,17 @@ fn empty_chunks_keep_no_session_alive_for_nothing() {
 }
 
 #[test]
+fn senders_refused_for_good_keep_no_session_alive_for_nothing() {
+    is_answered_as_written("sizes/declared-too-big-without-end.txt");
+    is_answered_as_written("login/senders-of-others-without-end.txt");
+}
+
+#[test]
+fn mail_that_is_put_off_never_turns_into_a_bounce() {
+    is_answered_as_written("trouble/no-room-for-a-long-queue.txt");
+}
+
+#[test]
 fn a_telephone_scanner_is_sent_away_at_its_first_line() {
     is_answered_as_written("protocols/sip.txt");
 }
