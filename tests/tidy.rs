@@ -35,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
         "fuzz",
         &[
             "auth",
+            "cli",
             "config",
             "contract",
             "control",
@@ -43,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "frame",
             "mail",
             "policy",
+            "server",
             "smtp",
             "store",
             "telemetry",
