@@ -23,11 +23,13 @@ pub enum Opt {
     Samples,
     Rate,
     Threshold,
+    Only,
+    Jitter,
     IOwnThisHost,
 }
 
 impl Opt {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -47,6 +49,8 @@ impl Opt {
         Self::Samples,
         Self::Rate,
         Self::Threshold,
+        Self::Only,
+        Self::Jitter,
         Self::IOwnThisHost,
     ];
 
@@ -73,6 +77,8 @@ impl Opt {
             Self::Samples => "samples",
             Self::Rate => "rate",
             Self::Threshold => "threshold",
+            Self::Only => "only",
+            Self::Jitter => "jitter",
             Self::IOwnThisHost => "i-own-this-host",
         }
     }
@@ -94,6 +100,8 @@ impl Opt {
             Self::To | Self::Known | Self::Alias => Some("ADDRESS"),
             Self::Submission | Self::Submissions => Some("HOST:PORT"),
             Self::Threshold => Some("BITS"),
+            Self::Only => Some("PROBE"),
+            Self::Jitter => Some("MICROSECONDS"),
             Self::AppPasswordsOnly => Some("on|off"),
             Self::Name => Some("TEXT"),
             Self::Since => Some("DAYS|DATE"),
@@ -105,7 +113,7 @@ impl Opt {
     #[must_use]
     pub fn is_repeatable(self) -> bool {
         match self {
-            Self::Set | Self::To | Self::Known | Self::Alias => true,
+            Self::Set | Self::To | Self::Known | Self::Alias | Self::Only => true,
             Self::Dir
             | Self::Config
             | Self::Json
@@ -121,6 +129,7 @@ impl Opt {
             | Self::Samples
             | Self::Rate
             | Self::Threshold
+            | Self::Jitter
             | Self::IOwnThisHost => false,
         }
     }
@@ -147,6 +156,8 @@ impl Opt {
             Self::Alias => "an alias, which gets mail and cannot log in; repeatable",
             Self::Samples => "rounds of each measurement (40)",
             Self::Rate => "visits a second (as many as go; 2 if the host is not this machine)",
+            Self::Only => "try only this, such as rcpt, auth-plain or starttls; repeatable",
+            Self::Jitter => "chance added to each time, as a network adds it (100 on this machine, else 0)",
             Self::Threshold => "bits above which it fails (0.05)",
             Self::IOwnThisHost => "the host is not this machine, and it is yours to try",
         }

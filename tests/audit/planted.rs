@@ -130,7 +130,9 @@ impl<'a> Talk<'a> {
     }
 
     fn ehlo(&mut self) -> Option<()> {
-        let starttls = if self.tls.is_none() { "250-STARTTLS\r\n" } else { "" };
+        // TLS takes long in a build for tests: it is there where it is what is tried, and once for the logins.
+        let has_tls = self.is(Fault::Injection) || self.is(Fault::State) || self.is(Fault::AliasReply);
+        let starttls = if has_tls && self.tls.is_none() { "250-STARTTLS\r\n" } else { "" };
         self.say(&format!("250-planted.example\r\n{starttls}250 AUTH PLAIN LOGIN SCRAM-SHA-256"))
     }
 
