@@ -227,13 +227,19 @@ impl<'a> Talk<'a> {
                 return self.say("454 4.7.0 too many guesses");
             }
         }
-        match self.shared.fault {
-            Fault::LoginReply if !exists(name) => self.say("535 5.7.8 there is no such user"),
-            Fault::AliasReply if name == ALIAS => self.say("451 4.3.0 internal error"),
-            Fault::LoginSize if !exists(name) => self.say("535 5.7.8 no user 1-2-3"),
-            Fault::Drop if !exists(name) => None,
-            _ => self.say("535 5.7.8 no"),
+        let unknown = !exists(name);
+        if self.is(Fault::Drop) && unknown {
+            return None;
         }
+        self.say(if self.is(Fault::LoginReply) && unknown {
+            "535 5.7.8 there is no such user"
+        } else if self.is(Fault::AliasReply) && name == ALIAS {
+            "451 4.3.0 internal error"
+        } else if self.is(Fault::LoginSize) && unknown {
+            "535 5.7.8 no user 1-2-3"
+        } else {
+            "535 5.7.8 no"
+        })
     }
 
     fn say(&mut self, text: &str) -> Option<()> {
