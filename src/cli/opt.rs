@@ -33,10 +33,12 @@ pub enum Opt {
     Format,
     Out,
     AcceptLosses,
+    Only,
+    Jitter,
 }
 
 impl Opt {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 31] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -66,6 +68,8 @@ impl Opt {
         Self::Format,
         Self::Out,
         Self::AcceptLosses,
+        Self::Only,
+        Self::Jitter,
     ];
 
     /// Its name, without the dashes.
@@ -101,6 +105,8 @@ impl Opt {
             Self::Format => "format",
             Self::Out => "out",
             Self::AcceptLosses => "accept-losses",
+            Self::Only => "only",
+            Self::Jitter => "jitter",
         }
     }
 
@@ -134,6 +140,8 @@ impl Opt {
             | Self::AcceptLosses => None,
             Self::Format => Some("NAME"),
             Self::Out => Some("DIR"),
+            Self::Only => Some("PROBE"),
+            Self::Jitter => Some("MICROSECONDS"),
         }
     }
 
@@ -141,7 +149,7 @@ impl Opt {
     #[must_use]
     pub fn is_repeatable(self) -> bool {
         match self {
-            Self::Set | Self::To | Self::Known | Self::Alias => true,
+            Self::Set | Self::To | Self::Known | Self::Alias | Self::Only => true,
             Self::Dir
             | Self::Config
             | Self::Json
@@ -166,7 +174,8 @@ impl Opt {
             | Self::Rate
             | Self::Threshold
             | Self::IOwnThisHost
-            | Self::AcceptLosses => false,
+            | Self::AcceptLosses
+            | Self::Jitter => false,
         }
     }
 
@@ -205,6 +214,8 @@ impl Opt {
             Self::AcceptLosses => {
                 "let it tell no more of the mail that is missing now; the server must be stopped"
             }
+            Self::Only => "try only this, such as rcpt, auth-plain or starttls; repeatable",
+            Self::Jitter => "chance added to each time, as a network adds it (100 on this machine, else 0)",
         }
     }
 }

@@ -323,6 +323,8 @@ pub const SPECS: &[Spec] = &[
             Opt::Alias,
             Opt::Samples,
             Opt::Rate,
+            Opt::Only,
+            Opt::Jitter,
             Opt::Threshold,
             Opt::IOwnThisHost,
             Opt::Json,
