@@ -174,7 +174,6 @@ impl<'p> Updater<'p, '_> {
             Event::Client(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
-            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
             | Event::Answer(..)
