@@ -1,5 +1,6 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+mod cuts;
 mod recorded;
 pub mod update;
 
@@ -14,6 +15,8 @@ use crate::journal::{Arena, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
+pub use cuts::Cuts;
+use cuts::next_piece;
 pub use recorded::play_recorded;
 use recorded::settings_of;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,19 +24,6 @@ use std::sync::Arc;
 
 /// Where the monotonic clock of a dialogue begins: not at zero, so that nothing relies on that.
 const BEGIN: Moment = Moment(1_000_000);
-
-/// How the client's octets are cut into reads. Whatever it is, a session has to do the same.
-#[derive(Debug)]
-pub enum Cuts<'c> {
-    /// What is sent in a row arrives at once.
-    Whole,
-    /// In pieces of so many octets, at least one.
-    Every(usize),
-    /// Whole, but for one cut behind so many octets of all that clients send.
-    Behind(usize),
-    /// In pieces of chance.
-    Chance(&'c mut Chance),
-}
 
 /// What came of a dialogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -581,26 +571,6 @@ fn seen<'m>(messages: &'m [DurableMessage], world: &World) -> Vec<Seen<'m>> {
         body: &message.body,
     };
     messages.iter().map(one).collect()
-}
-
-/// How many octets the next read brings.
-fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
-    match cuts {
-        Cuts::Whole => left,
-        Cuts::Every(octets) => (*octets).max(1),
-        Cuts::Behind(octets) => match octets.checked_sub(sent) {
-            Some(until) if until > 0 => until,
-            Some(_) | None => left,
-        },
-        Cuts::Chance(chance) => {
-            let ceiling = match chance.below(3) {
-                0 => 3,
-                1 => 64,
-                _ => u64::try_from(left).unwrap_or(u64::MAX),
-            };
-            usize::try_from(chance.below(ceiling)).unwrap_or_default().saturating_add(1)
-        }
-    }
 }
 
 /// What logins of a dialogue can be bound to: `tls-exporter`, 32 octets of the letter E.
