@@ -23,6 +23,8 @@
 //! turn and says one of three things ([`Heard`]); what it remembers between lines is in a [`recent::Recent`],
 //! which never grows beyond its bound. [`scan`] has the small parsers.
 
+pub mod conversation;
+pub mod decoded;
 pub mod dialogues;
 pub mod formats;
 mod held;

@@ -30,6 +30,17 @@ impl<V> Recent<V> {
         self.values.get_mut(cut(key)).map(|(_, value)| value)
     }
 
+    /// The value of this key; a fresh one, as the newest, if there is none. What had to go for it is lost.
+    pub fn entry(&mut self, key: &str) -> &mut V
+    where
+        V: Default,
+    {
+        if !self.values.contains_key(key) {
+            self.put(key.to_owned(), V::default());
+        }
+        &mut self.values.entry(key.to_owned()).or_default().1
+    }
+
     /// Puts a value in, as the newest; gives back what had to go for it (the oldest, or the key's former value).
     pub fn put(&mut self, mut key: String, value: V) -> Option<V> {
         key.truncate(cut(&key).len());
