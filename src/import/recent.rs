@@ -35,10 +35,7 @@ impl<V> Recent<V> {
     where
         V: Default,
     {
-        if !self.values.contains_key(key) {
-            self.put(key.to_owned(), V::default());
-        }
-        &mut self.values.entry(key.to_owned()).or_default().1
+        self.get_or_put(key.to_owned(), V::default)
     }
 
     /// Puts a value in, as the newest; gives back what had to go for it (the oldest, or the key's former value).
