@@ -9,8 +9,8 @@ use crate::import::importer::{Importer, Skipped};
 use crate::import::shape::Sessions;
 use crate::limits;
 
-/// Dialogues that one input plays: each is played once for each of its lines.
-const PLAYED_MAX: usize = 4;
+/// Dialogues that one input plays; each is played once for each of its lines, so that few inputs would be tried.
+const PLAYED_MAX: usize = 1;
 
 /// No octets make the import forget its bounds, and none of what it writes fails to replay.
 pub(super) fn import(data: &[u8]) -> Verdict {

@@ -1,8 +1,9 @@
 //! A memory of the last few: the oldest goes when a new one has no room.
 
+use crate::limits::IMPORT_KEY_OCTETS_MAX;
 use std::collections::{BTreeMap, VecDeque};
 
-/// At most so many keys with a value each.
+/// At most so many keys with a value each. Of a key, the first [`IMPORT_KEY_OCTETS_MAX`] octets count.
 #[derive(Debug, Clone)]
 pub struct Recent<V> {
     most: usize,
@@ -21,12 +22,12 @@ impl<V> Recent<V> {
     /// The value of this key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.values.get(key).map(|(_, value)| value)
+        self.values.get(cut(key)).map(|(_, value)| value)
     }
 
     /// The value of this key, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.values.get_mut(key).map(|(_, value)| value)
+        self.values.get_mut(cut(key)).map(|(_, value)| value)
     }
 
     /// The value of this key; a fresh one, as the newest, if there is none. What had to go for it is lost.
@@ -34,14 +35,12 @@ impl<V> Recent<V> {
     where
         V: Default,
     {
-        if !self.values.contains_key(key) {
-            self.put(key.to_owned(), V::default());
-        }
-        &mut self.values.entry(key.to_owned()).or_default().1
+        self.get_or_put(key.to_owned(), V::default)
     }
 
     /// Puts a value in, as the newest; gives back what had to go for it (the oldest, or the key's former value).
-    pub fn put(&mut self, key: String, value: V) -> Option<V> {
+    pub fn put(&mut self, mut key: String, value: V) -> Option<V> {
+        key.truncate(cut(&key).len());
         self.serial = self.serial.wrapping_add(1);
         let former = self.values.insert(key.clone(), (self.serial, value)).map(|(_, value)| value);
         self.order.push_back((self.serial, key));
@@ -53,7 +52,8 @@ impl<V> Recent<V> {
     }
 
     /// The value of this key, put in as the newest if it is not there.
-    pub fn get_or_put(&mut self, key: String, value: impl FnOnce() -> V) -> &mut V {
+    pub fn get_or_put(&mut self, mut key: String, value: impl FnOnce() -> V) -> &mut V {
+        key.truncate(cut(&key).len());
         let serial = self.serial.wrapping_add(1);
         if !self.values.contains_key(&key) {
             self.forget_stale();
@@ -68,7 +68,7 @@ impl<V> Recent<V> {
 
     /// Takes the value of this key out.
     pub fn take(&mut self, key: &str) -> Option<V> {
-        let taken = self.values.remove(key).map(|(_, value)| value);
+        let taken = self.values.remove(cut(key)).map(|(_, value)| value);
         self.forget_stale();
         taken
     }
@@ -109,6 +109,11 @@ impl<V> Recent<V> {
     }
 }
 
+/// The part of a key that counts.
+fn cut(key: &str) -> &str {
+    key.get(..key.floor_char_boundary(IMPORT_KEY_OCTETS_MAX)).unwrap_or(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +138,15 @@ mod tests {
             recent.take("again");
         }
         assert!(recent.order.len() < 64, "{}", recent.order.len());
+    }
+
+    #[test]
+    fn a_long_key_is_not_kept_whole() {
+        let mut recent = Recent::new(4);
+        let key = "\u{f6}".repeat(10_000);
+        recent.put(key.clone(), 1);
+        assert_eq!(recent.get(&key), Some(&1));
+        assert!(recent.values.keys().all(|kept| kept.len() <= IMPORT_KEY_OCTETS_MAX));
+        assert_eq!(recent.take(&key), Some(1));
     }
 }

@@ -32,3 +32,5 @@ pub const IMPORT_PROGRESS_OCTETS: u64 = 4 * 1024 * 1024;
 pub const IMPORT_DISTINCT_MAX: usize = 100_000;
 /// Lines that were not understood and are shown to people.
 pub const IMPORT_SKIPPED_SHOWN: usize = 10;
+/// Octets of the key under which something is remembered.
+pub const IMPORT_KEY_OCTETS_MAX: usize = 1_024;

@@ -216,7 +216,9 @@ fn heard(line: &Line<'_>, sent: &str, connection: &mut Connection) {
     }
     let mut words = sent.split(' ');
     let verb = words.next().unwrap_or_default().to_ascii_uppercase();
-    let argument = words.next().unwrap_or_default();
+    let argument: String =
+        words.next().unwrap_or_default().chars().take(limits::IMPORT_VALUE_CHARS_MAX).collect();
+    let argument = argument.as_str();
     let step = match verb.as_str() {
         "EHLO" => Step::Ehlo(argument.to_owned()),
         "HELO" => Step::Helo(argument.to_owned()),

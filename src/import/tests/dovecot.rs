@@ -67,6 +67,39 @@ fn what_a_client_writes_never_names_the_source() {
 }
 
 #[test]
+fn the_prefix_of_2_4_is_read_in_every_dress() {
+    for (line, expected) in [
+        (
+            "auth(scan,198.51.100.7,sasl:plain)<abc>: Info: sql: Password mismatch",
+            "1 dovecot 198.51.100.7 scan PLAIN",
+        ),
+        (
+            "auth(scan,198.51.100.7,sasl:login): Info: passwd-file: unknown user",
+            "1 dovecot 198.51.100.7 scan LOGIN",
+        ),
+        (
+            "auth-worker(scan,198.51.100.7,sasl:login)<77><abc>: Info: request [3]: pam: pam_authenticate() failed: Authentication failure (Password mismatch?)",
+            "1 dovecot 198.51.100.7 scan LOGIN",
+        ),
+        (
+            "auth(scan,198.51.100.7,master)<abc>: Info: sql: Password mismatch",
+            "1 dovecot 198.51.100.7 scan -",
+        ),
+        ("auth(scan,198.51.100.7,sasl:plain)<abc>: Error: sql: User query failed: gone", ""),
+        (
+            "auth(x,192.0.2.9,sasl:plain)<z>: Info: sql: Password mismatch,198.51.100.7,sasl:plain)<abc>: Info: sql: Password mismatch",
+            "1 skipped: the client can be read in two ways",
+        ),
+    ] {
+        let told = one(&format!("Nov  3 10:00:00 mx dovecot: {line}"));
+        assert_eq!(told, expected, "{line}");
+        if !line.contains("192.0.2.9") {
+            assert_eq!(one(&format!("Nov 03 10:00:00 {line}")), expected, "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_refusal_without_an_address_is_skipped_with_a_reason() {
     let line = "Nov  3 10:00:00 mx dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<scan>, method=PLAIN, ri";
     assert_eq!(one(line), "1 skipped: a refusal without a client address");

@@ -32,6 +32,7 @@ fn what_is_taken_back_deferred_or_only_ends_is_no_attempt() {
         "1rAbCd-00000003abc-2xYz <= a@b.example H=h.example [198.51.100.7] P=esmtpsa A=login:me S=812",
         "1rAbCd-00000003abc-2xYz => c@d.example R=dnslookup T=remote_smtp H=mx.d.example [198.51.100.7]",
         "H=h.example [198.51.100.7] sender verify defer for <a@b.example>: host lookup did not complete",
+        "H=h.example [198.51.100.7] F=<a@b.example> A=login:me temporarily rejected RCPT <c@d.example>: later",
         "no host name found for IP address 198.51.100.7",
     ] {
         assert_eq!(exim(message), "", "{message}");
@@ -59,6 +60,19 @@ fn what_a_client_writes_never_names_the_source() {
         ),
     ] {
         assert_eq!(exim(message), expected, "{message}");
+    }
+}
+
+#[test]
+fn fields_between_client_and_verdict_are_passed_over() {
+    for message in [
+        r#"H=h.example [198.51.100.7]:4711 I=[192.0.2.1]:25 X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=no DN="/CN=a b" SNI="mx" F=<a@b.example> rejected RCPT <c@d.example>: relay not permitted"#,
+        "H=(User) [198.51.100.7] rejected EHLO or HELO User: no",
+        "H=[198.51.100.7]:4711 rejected connection in \"connect\" ACL: banned",
+        "rejected EHLO from [198.51.100.7]: syntactically invalid argument(s): a_b",
+        "SMTP syntax error in \"MAIL FROM\" H=(User) [198.51.100.7] malformed address",
+    ] {
+        assert_eq!(exim(message), "1 exim 198.51.100.7 - -", "{message}");
     }
 }
 

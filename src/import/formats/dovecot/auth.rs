@@ -51,32 +51,58 @@ fn refusal(line: &Line<'_>, user: &str, address: IpAddr, session: Option<&str>) 
     Told::Refused(Box::new(finding))
 }
 
-/// 2.4: `(USER,ADDRESS,sasl:login)<SESSION>: Info: sql: Password mismatch`, behind `auth`.
+/// 2.4: `(USER,ADDRESS,sasl:login)<SESSION>: Info: sql: Password mismatch`, behind `auth`; a worker puts its process
+/// in front of the session and `request [7]: ` in front of the message.
 fn since_2_4(line: &Line<'_>, message: &str) -> Option<Told> {
-    let inside = message.strip_prefix('(')?;
-    let (inside, message) = without_given(inside).rsplit_once(">: ")?;
-    let message = super::level(message);
-    let (inside, session) = inside.rsplit_once(")<")?;
-    let (inside, how) = inside.rsplit_once(',')?;
-    let (user, address) = match scan::address(how) {
-        Some(address) => (inside, address),
-        None => {
-            let (user, address) = inside.rsplit_once(',')?;
-            (user, scan::address(address)?)
-        }
-    };
-    let (_, told) = message.split_once(": ").unwrap_or(("", message));
-    if !is_refusal(told) && !is_refusal(message) {
+    let inside = without_given(message.strip_prefix('(')?);
+    let mut heads: Vec<Head<'_>> =
+        inside.match_indices(')').filter_map(|(at, _)| head(inside.get(..at)?, inside.get(at..)?)).collect();
+    let last = heads.pop()?;
+    if heads.iter().any(|other| other.address != last.address) {
+        return Some(Told::Damaged(Why::Ambiguous));
+    }
+    if !is_refusal(last.message) && !last.message.split_once(": ").is_some_and(|(_, told)| is_refusal(told)) {
         return Some(Told::Nothing);
     }
-    let told = refusal(line, user, address, Some(session));
-    Some(match told {
-        Told::Refused(mut finding) => {
-            finding.mechanism = how.strip_prefix("sasl:").and_then(scan::mechanism);
-            Told::Refused(finding)
-        }
-        Told::Nothing | Told::Damaged(_) | Told::Torn(_) => told,
-    })
+    let mut told = refusal(line, last.user, last.address, Some(last.session));
+    if let Told::Refused(finding) = &mut told {
+        finding.mechanism = last.mechanism.and_then(scan::mechanism);
+    }
+    Some(told)
+}
+
+/// What stands in front of a message of 2.4's.
+struct Head<'m> {
+    user: &'m str,
+    address: IpAddr,
+    mechanism: Option<&'m str>,
+    session: &'m str,
+    message: &'m str,
+}
+
+/// `USER,ADDRESS[,sasl:MECHANISM][,master]`, and from its closing parenthesis on `)<…><…>: MESSAGE`.
+fn head<'m>(inside: &'m str, rest: &'m str) -> Option<Head<'m>> {
+    let mut rest = rest.strip_prefix(')')?;
+    let mut brackets = Vec::new();
+    while let Some((within, after)) = rest.strip_prefix('<').and_then(|after| after.split_once('>')) {
+        brackets.push(within);
+        rest = after;
+    }
+    let message = super::level(rest.strip_prefix(": ")?);
+    let (worker, message) = match message.strip_prefix("request [").and_then(|after| after.split_once("]: "))
+    {
+        Some((_, message)) => (true, super::level(message)),
+        None => (false, message),
+    };
+    // A worker's first bracket is its process.
+    let session = brackets.get(usize::from(worker)..).and_then(<[&str]>::last).copied().unwrap_or_default();
+    let inside = inside.strip_suffix(",master").unwrap_or(inside);
+    let (inside, mechanism) = match inside.rsplit_once(",sasl:") {
+        Some((before, name)) if scan::mechanism(name).is_some() => (before, Some(name)),
+        Some(_) | None => (inside, None),
+    };
+    let (user, address) = inside.rsplit_once(',')?;
+    Some(Head { user, address: scan::address(address)?, mechanism, session, message })
 }
 
 /// The part of the line that is about one user: `auth(default): `, `(pid): `, `conn unix:auth-worker (…): ` and

@@ -396,7 +396,9 @@ fn verdict(after: &str) -> Option<(Weight, What)> {
             let end =
                 ends.iter().filter_map(|end| sender.find(end).map(|at| (at, *end))).min_by_key(|(at, _)| *at);
             let (at, end) = end?;
-            if end.contains("temporarily") {
+            if end.contains("temporarily")
+                || sender.get(..at).is_some_and(|before| before.ends_with(" temporarily"))
+            {
                 return None;
             }
             return rejected(sender.get(at.checked_add(end.len())?..)?);
@@ -410,8 +412,22 @@ fn verdict(after: &str) -> Option<(Weight, What)> {
         if rest.starts_with("dropped by ") {
             return Some((Weight::Consequence, What::Client));
         }
-        let (field, next) = rest.split_at_checked(rest.find(' ')?)?;
-        let (key, _) = field.split_once('=')?;
+        let (key, value) = match rest.split_once('=') {
+            Some((key, value)) if !key.contains(' ') => (key, value),
+            // A flag without a value: `TFO`, `L*`.
+            Some(_) | None => {
+                let (flag, _) = rest.split_once(' ')?;
+                let is_flag =
+                    flag.len() <= 4 && flag.bytes().all(|octet| octet.is_ascii_uppercase() || octet == b'*');
+                rest = rest.get(flag.len()..).filter(|_| is_flag)?;
+                continue;
+            }
+        };
+        let end = match value.strip_prefix('"').and_then(|inside| inside.find('"')) {
+            Some(closing) => closing.checked_add(2)?,
+            None => value.find(' ')?,
+        };
+        let next = value.get(end..)?;
         if !key.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
             return None;
         }
