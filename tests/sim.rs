@@ -114,6 +114,19 @@ fn catcher(bug: PlantedBug) -> Law {
         PlantedBug::StaysFull => Law::FreshDelivery,
         PlantedBug::FeedsUnwanted => Law::Progress,
         PlantedBug::QuestionStaysOpen | PlantedBug::ClosesBeforeReply => Law::BoundedStep,
+        PlantedBug::NeverSyncs => Law::HonestYes,
+        PlantedBug::OneBookForAll | PlantedBug::MailClearsLogins => Law::BooksApart,
+        PlantedBug::ShutsHomeOut | PlantedBug::OneSourceForAll | PlantedBug::ForgetsPlaces => {
+            Law::OwnersGetIn
+        }
+        PlantedBug::AdmitsEverybody => Law::BoundedMemory,
+        PlantedBug::DoneBeforeDurable => Law::ChangesLast,
+        PlantedBug::KeepsOldBook | PlantedBug::ThrottledIsRefused | PlantedBug::SignsWithNothing => {
+            Law::RightPassword
+        }
+        PlantedBug::SaltOfChance => Law::EqualRefusals,
+        PlantedBug::HoldsForEver => Law::EverySessionEnds,
+        PlantedBug::WallClockTimers => Law::FairTimers,
     }
 }
 

@@ -8,10 +8,13 @@
 //! | room | is |
 //! |---|---|
 //! | `town` | who lives here: directory, passwords, and what is true of both, written down twice |
-//! | `actors`, `script` | what clients do |
+//! | `actors`, `bots`, `script` | what clients do; bots do what logs show |
 //! | `client`, `model`, `reading` | a client, and its naive idea of which reply answers what |
 //! | `lane`, `layer` | the network; a toy in the place of TLS |
 //! | `server`, `conn`, `keeper`, `hasher` | a small model of the loop, the store thread and the hash worker |
+//! | `gate` | the real throttle, admission, tarpit and side door of a process |
+//! | `platter` | the disk: real layouts, and what was synced apart from what was written |
+//! | `promises` | what owners are promised |
 //! | `ledger` | what was promised to whom, held against the store |
 //! | `recut` | the same sessions again, cut into other reads |
 //! | `world` | what happens when |
@@ -22,10 +25,12 @@
 )]
 
 mod actors;
+mod bots;
 mod census;
 mod client;
 mod conn;
 mod desk;
+mod gate;
 mod hasher;
 mod keeper;
 mod lane;
@@ -33,6 +38,8 @@ mod layer;
 mod ledger;
 mod model;
 mod planted;
+mod platter;
+mod promises;
 mod reading;
 mod recut;
 mod script;
@@ -86,11 +93,20 @@ pub enum Law {
     CutBlind,
     /// After all of this a fresh message is delivered.
     FreshDelivery,
+    /// Owners get in: see `promises` for what exactly they are promised.
+    OwnersGetIn,
+    /// A flood of mail changes nothing for logins, and the other way round.
+    BooksApart,
+    /// Connections, their octets, those who wait, and bodies stay under their ceilings.
+    BoundedMemory,
+    /// What an administrator was told to be done is done, then and after every restart; what is read back is
+    /// what somebody ordered.
+    ChangesLast,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::OneReply,
         Self::Order,
         Self::NoRelay,
@@ -109,6 +125,10 @@ impl Law {
         Self::NoSecret,
         Self::CutBlind,
         Self::FreshDelivery,
+        Self::OwnersGetIn,
+        Self::BooksApart,
+        Self::BoundedMemory,
+        Self::ChangesLast,
     ];
 }
 
@@ -149,5 +169,17 @@ pub struct Report {
 /// Makes the world of a seed and lets it run to its end, by a driver that is right or has a planted bug.
 #[must_use]
 pub fn run(seed: u64, planted: Option<PlantedBug>) -> Report {
-    world::run(seed, planted)
+    world::run(seed, planted, None).0
+}
+
+/// The same world, in which the process dies in the write of this number (the first is number 1, the town's
+/// founding): before it, between it and its sync, or behind both. Returns how many writes there were, too.
+#[must_use]
+pub fn run_and_die(seed: u64, write: u64) -> (Report, u64) {
+    let cut = match write % 3 {
+        0 => platter::Cut::Before,
+        1 => platter::Cut::BeforeSync,
+        _ => platter::Cut::BeforeAnswer,
+    };
+    world::run(seed, None, Some((write, cut)))
 }
