@@ -65,7 +65,7 @@ pub(super) fn any(desk: &mut Desk, number: u64) -> Script {
 /// A stranger who sends one message as one should, after everything else.
 pub(super) fn fresh_stranger(number: u64) -> Script {
     let mut script = Script::new("fresh stranger", Listener::Smtp, false);
-    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 98)));
+    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 88, 7, 98)));
     script.send("EHLO fresh.example\r\n");
     script.transaction(
         "late@far.example",
@@ -80,7 +80,7 @@ pub(super) fn fresh_stranger(number: u64) -> Script {
 pub(super) fn fresh_owner(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("fresh owner", Listener::Submissions, false);
     let who = desk.town.right_login(&mut desk.chance);
-    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)));
+    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 88, 7, 99)));
     script.step(Step::Tls);
     script.send("EHLO fresh.example\r\n");
     script.plain(&who);

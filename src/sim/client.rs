@@ -169,7 +169,9 @@ impl Client {
     }
 
     fn scram_end(&mut self, desk: &mut Desk) {
-        let challenge = self.challenge().filter(|_| self.model.last_code() == 334);
+        // The salt again: the proof never got out.
+        let is_news = |challenge: &String| self.model.last_code() == 334 && !challenge.starts_with("r=");
+        let challenge = self.challenge().filter(is_news);
         let (Some((scram, _)), Some(challenge)) = (self.scram.take(), challenge) else { return };
         let trusted = scram.trusts(&challenge);
         desk.check(Law::RightPassword, trusted, || format!("C{} got {challenge} for a proof", self.number));

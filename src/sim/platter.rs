@@ -164,6 +164,11 @@ impl Platter {
         self.dies_at = Some((write, cut));
     }
 
+    /// Nothing goes wrong any more.
+    pub(super) fn dies_no_more(&mut self) {
+        self.dies_at = None;
+    }
+
     /// Writes so far.
     pub(super) fn writes(&self) -> u64 {
         self.writes

@@ -461,8 +461,15 @@ fn stale_answer(conn: &mut Conn, desk: &mut Desk) {
     conn.stale_answer(ticket, answer, desk);
 }
 
-/// A login's verdict answers no question but a login's, and nothing else answers one.
+/// Whether it answers another question than the open one. Sender and room are two steps of MAIL, salt and proof
+/// two of AUTH; a session does not tell those two apart.
 fn is_of_other_kind(conn: &Conn, answer: &Answer) -> bool {
-    let asks_login = conn.open.as_ref().is_some_and(|open| open.is_login);
-    matches!(answer, Answer::Login(_)) != asks_login
+    let kind = match answer {
+        Answer::Room(_) | Answer::Sender(_) => "mail",
+        Answer::Recipient(_) => "recipient",
+        Answer::Login(_) => "login",
+        Answer::Salt(_) | Answer::Proof(..) => "scram",
+        Answer::Commit(_) => "commit",
+    };
+    conn.open.as_ref().is_some_and(|open| open.kind != kind)
 }

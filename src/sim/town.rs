@@ -62,17 +62,6 @@ const NO_LOGINS: [&str; 9] = [
     "ada",
 ];
 
-/// What is true of a name and a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LoginTruth {
-    /// An account's own.
-    Right,
-    /// An account's own, and its logins are stopped.
-    RightButStopped,
-    /// Anything else.
-    Wrong,
-}
-
 /// A login to try.
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {

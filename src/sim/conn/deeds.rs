@@ -106,7 +106,15 @@ impl Conn {
             | Question::Salt(_)
             | Question::Proof(_) => {}
         }
-        self.open = Some(Open { ticket, asked: desk.now.moment, excused: false, is_login, promised: false });
+        let kind = match &question {
+            Question::Room(_) | Question::Sender(..) => "mail",
+            Question::Recipient(_) => "recipient",
+            Question::Login { .. } => "login",
+            Question::Salt(_) | Question::Proof(_) => "scram",
+            Question::Commit(_) => "commit",
+        };
+        let asked = desk.now.moment;
+        self.open = Some(Open { ticket, asked, excused: false, is_login, kind, promised: false });
         stepped.asks.push((ticket, question));
     }
 

@@ -32,6 +32,7 @@ pub(super) struct Open {
     /// A login that may be answered 454: something it needs was not there.
     pub(super) excused: bool,
     pub(super) is_login: bool,
+    pub(super) kind: &'static str,
     /// A right one that the throttle may not turn away.
     pub(super) promised: bool,
 }
@@ -215,7 +216,9 @@ impl Conn {
     fn feed(&mut self, desk: &mut Desk) -> Stepped {
         let offered = std::mem::take(&mut self.input);
         let stepped = self.step(Event::Bytes(&offered), desk);
-        desk.check(Law::Progress, stepped.taken > 0, || format!("took nothing of {}", shown(&offered)));
+        // Who talks before the greeting is heard and not listened to.
+        let fair = stepped.taken > 0 || !self.session.wants_read();
+        desk.check(Law::Progress, fair, || format!("took nothing of {}", shown(&offered)));
         let untaken = offered.get(stepped.taken..).unwrap_or_default();
         if !desk.has(PlantedBug::LosesUntaken) {
             self.input = untaken.to_vec();
@@ -285,6 +288,7 @@ impl Conn {
             Some(open) if desk.has(PlantedBug::IgnoresTickets) => open.ticket,
             _ => ticket,
         };
+        let told = format!("{ticket:?} {answer:?} while {:?}", self.open);
         let event = Event::Answered(ticket, answer);
         self.recording.event(desk.now, &event, 0);
         let mut out = Actions::new();
@@ -293,7 +297,9 @@ impl Conn {
             (self.session.wants_read(), self.session.in_transaction(), self.session.is_authenticated());
         let actions = out.take();
         let silent = actions.iter().all(|action| matches!(action, Action::Arm(..)));
-        desk.check(Law::StaleIgnored, before == after && silent, || format!("C{}: {actions:?}", self.number));
+        desk.check(Law::StaleIgnored, before == after && silent, || {
+            format!("C{}: {told} led to {actions:?}", self.number)
+        });
         for action in actions {
             if let Action::Arm(timer, when) = action {
                 self.arm(timer, when, desk);
