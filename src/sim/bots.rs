@@ -26,7 +26,7 @@ const NAMES: [&str; 8] = [
 pub(super) type Gang = fn(&mut Desk) -> Vec<Script>;
 
 /// All sorts.
-pub(super) const GANGS: [Gang; 13] = [
+pub(super) const GANGS: [Gang; 15] = [
     rset_first,
     rotation,
     parallel,
@@ -40,6 +40,8 @@ pub(super) const GANGS: [Gang; 13] = [
     auth_on_smtp,
     reconnecting,
     denied,
+    stubborn,
+    stubborn,
 ];
 
 fn bot(number: u8) -> IpAddr {
@@ -303,4 +305,24 @@ fn denied(desk: &mut Desk) -> Vec<Script> {
     let mut other = guesser_at(desk, "denied guesser", DENIED);
     guess_plain(desk, &mut other, "ada@home.example");
     vec![script, other]
+}
+
+/// Comes back and guesses on, though it is refused at the door.
+fn stubborn(desk: &mut Desk) -> Vec<Script> {
+    desk.fault(Fault::Bot);
+    let from = if desk.one_in(3) { home_of(name(desk)) } else { bot(78) };
+    (0..desk.between(6, 10))
+        .map(|number| {
+            let mut script = guesser_at(desk, "stubborn bot", from);
+            // The next one comes when this one is over.
+            let pause = Step::Pause(number * 4_000);
+            script.steps.push_front(pause);
+            for _ in 0..3 {
+                let name = name(desk);
+                guess_plain(desk, &mut script, name);
+            }
+            script.quit();
+            script
+        })
+        .collect()
 }

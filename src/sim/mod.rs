@@ -49,6 +49,7 @@ mod world;
 
 pub use census::{Census, Fault};
 pub use planted::PlantedBug;
+pub use platter::Cut;
 
 use std::fmt;
 
@@ -173,13 +174,8 @@ pub fn run(seed: u64, planted: Option<PlantedBug>) -> Report {
 }
 
 /// The same world, in which the process dies in the write of this number (the first is number 1, the town's
-/// founding): before it, between it and its sync, or behind both. Returns how many writes there were, too.
+/// founding). Returns how many writes there were, too.
 #[must_use]
-pub fn run_and_die(seed: u64, write: u64) -> (Report, u64) {
-    let cut = match write % 3 {
-        0 => platter::Cut::Before,
-        1 => platter::Cut::BeforeSync,
-        _ => platter::Cut::BeforeAnswer,
-    };
+pub fn run_and_die(seed: u64, write: u64, cut: Cut) -> (Report, u64) {
     world::run(seed, None, Some((write, cut)))
 }

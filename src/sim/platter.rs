@@ -19,7 +19,7 @@ type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Where in a write the process dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
+pub enum Cut {
     /// Before it, or in the middle of it.
     Before,
     /// Behind it, and before its sync.

@@ -54,7 +54,6 @@ struct World {
 pub(super) fn run(seed: u64, planted: Option<PlantedBug>, dies_at: Option<(u64, Cut)>) -> (Report, u64) {
     let mut world = World::new(seed, planted);
     if let Some((write, cut)) = dies_at {
-        world.desk.fault(Fault::KilledInWrite);
         world.disk.store.die_at(write, cut);
     }
     world.goes_on_until(CLIENTS_STOP);
@@ -123,7 +122,7 @@ impl World {
             let script = actors::any(&mut self.desk, number);
             self.scripts.push((at, script));
         }
-        for _ in 0..self.desk.below(4) {
+        for _ in 0..self.desk.below(5) {
             let Some(gang) = self.desk.pick(&bots::GANGS) else { break };
             let mut at = self.busy_moment();
             let pause = self.desk.pick(&[0, 50, 2_000]).unwrap_or(0);
@@ -142,7 +141,8 @@ impl World {
     fn plan_disasters(&mut self) {
         let desk = &mut self.desk;
         let in_write = |desk: &mut Desk| {
-            let cut = desk.pick(&[Cut::Before, Cut::BeforeSync, Cut::BeforeAnswer]).unwrap_or(Cut::Before);
+            let cuts = [Cut::Before, Cut::BeforeSync, Cut::BeforeSync, Cut::BeforeAnswer];
+            let cut = desk.pick(&cuts).unwrap_or(Cut::Before);
             Disaster::KillInWrite(desk.between(1, 6), cut)
         };
         let skew = i64::try_from(desk.below_u64(2 * SKEW_SECONDS)).unwrap_or(0)
@@ -151,6 +151,7 @@ impl World {
             Disaster::Kill,
             Disaster::PowerCut,
             Disaster::PowerCut,
+            in_write(desk),
             in_write(desk),
             in_write(desk),
             Disaster::Stop,
@@ -254,7 +255,7 @@ impl World {
             Life::Ends => self.server_dies("ends itself", false),
             Life::Dies => {
                 self.desk.fault(Fault::KilledInWrite);
-                let power_cut = self.desk.one_in(2);
+                let power_cut = !self.desk.one_in(4);
                 self.server_dies("dies in a write", power_cut);
             }
         }
