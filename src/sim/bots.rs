@@ -4,6 +4,7 @@ use super::actors::home_of;
 use super::census::Fault;
 use super::desk::Desk;
 use super::script::{Script, Step, ending};
+use super::town::Credentials;
 use crate::contract::Listener;
 use base64ct::{Base64, Encoding};
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,7 +27,7 @@ const NAMES: [&str; 8] = [
 pub(super) type Gang = fn(&mut Desk) -> Vec<Script>;
 
 /// All sorts.
-pub(super) const GANGS: [Gang; 15] = [
+pub(super) const GANGS: [Gang; 17] = [
     rset_first,
     rotation,
     parallel,
@@ -41,7 +42,9 @@ pub(super) const GANGS: [Gang; 15] = [
     reconnecting,
     denied,
     stubborn,
-    stubborn,
+    besieged,
+    besieged,
+    besieged,
 ];
 
 fn bot(number: u8) -> IpAddr {
@@ -310,7 +313,11 @@ fn denied(desk: &mut Desk) -> Vec<Script> {
 /// Comes back and guesses on, though it is refused at the door.
 fn stubborn(desk: &mut Desk) -> Vec<Script> {
     desk.fault(Fault::Bot);
-    let from = if desk.one_in(3) { home_of(name(desk)) } else { bot(78) };
+    let from = bot(78);
+    guesses_from(desk, from)
+}
+
+fn guesses_from(desk: &mut Desk, from: IpAddr) -> Vec<Script> {
     (0..desk.between(6, 10))
         .map(|number| {
             let mut script = guesser_at(desk, "stubborn bot", from);
@@ -325,4 +332,25 @@ fn stubborn(desk: &mut Desk) -> Vec<Script> {
             script
         })
         .collect()
+}
+
+/// A bot that sits in an owner's own machine, and the owner before it and behind it.
+fn besieged(desk: &mut Desk) -> Vec<Script> {
+    desk.fault(Fault::Besieged);
+    let who = desk.town.right_login(&mut desk.chance);
+    let home = home_of(&who.login);
+    let mut all = vec![owner_at(desk, &who, home, 0)];
+    all.extend(guesses_from(desk, home));
+    for after in [20_000, 50_000] {
+        all.push(owner_at(desk, &who, home, after));
+    }
+    all
+}
+
+fn owner_at(desk: &mut Desk, who: &Credentials, from: IpAddr, after: u64) -> Script {
+    let mut script = guesser_at(desk, "besieged owner", from);
+    script.steps.push_front(Step::Pause(after));
+    script.login(desk, who);
+    script.quit();
+    script
 }

@@ -97,11 +97,13 @@ pub enum Fault {
     Reconnected,
     /// Somebody on the deny-list came.
     Denied,
+    /// A bot guessed from an owner's own address.
+    Besieged,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::OctetsCut,
         Self::OctetsDelayed,
         Self::HalfClosed,
@@ -147,6 +149,7 @@ impl Fault {
         Self::AuthFlood,
         Self::Reconnected,
         Self::Denied,
+        Self::Besieged,
     ];
 }
 

@@ -151,6 +151,15 @@ impl Desk {
         self.now = Now { moment: to, unix: UnixTime(unix) };
     }
 
+    /// What sessions are told of the time.
+    pub(super) fn session_clock(&self) -> Now {
+        if !self.has(PlantedBug::WallClockTimers) {
+            return self.now;
+        }
+        let ms = START.0.saturating_add_signed(self.skew.saturating_mul(1_000));
+        Now { moment: Moment(ms + self.now.moment.since_ms(START)), ..self.now }
+    }
+
     /// Moves the wall clock.
     pub(super) fn skew_clock(&mut self, seconds: i64) {
         self.skew = seconds;

@@ -67,8 +67,8 @@ pub enum PlantedBug {
     MailClearsLogins,
     /// Refuses connections without a look at who lives there.
     ShutsHomeOut,
-    /// Takes all peers for one, as behind a proxy.
-    OneSourceForAll,
+    /// Forgets where logins succeeded.
+    ForgetsSuccesses,
     /// Does not load the places of logins when it starts.
     ForgetsPlaces,
     /// Asks nobody whether there is a place.
@@ -124,7 +124,7 @@ impl PlantedBug {
         Self::OneBookForAll,
         Self::MailClearsLogins,
         Self::ShutsHomeOut,
-        Self::OneSourceForAll,
+        Self::ForgetsSuccesses,
         Self::ForgetsPlaces,
         Self::AdmitsEverybody,
         Self::DoneBeforeDurable,

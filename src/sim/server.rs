@@ -31,7 +31,7 @@ use crate::store::Store;
 use crate::types::{AccountId, Domain, Moment, ScramUse, SessionId};
 use office::Order;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Octets of the largest message here.

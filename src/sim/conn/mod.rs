@@ -335,13 +335,14 @@ impl Conn {
         }
         let waiting = self.output.len();
         let mut out = Actions::new();
+        let now = desk.session_clock();
         let recorded = if let Event::Bytes(octets) = &event { Some(*octets) } else { None };
         if recorded.is_none() {
-            self.recording.event(desk.now, &event, 0);
+            self.recording.event(now, &event, 0);
         }
-        let taken = self.session.step(desk.now, event, &mut out);
+        let taken = self.session.step(now, event, &mut out);
         if let Some(octets) = recorded {
-            self.recording.event(desk.now, &Event::Bytes(octets), taken);
+            self.recording.event(now, &Event::Bytes(octets), taken);
         }
         let mut stepped = self.perform(out, desk);
         stepped.taken = taken;

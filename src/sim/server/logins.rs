@@ -11,9 +11,6 @@ use crate::telemetry::note::Note;
 use crate::telemetry::probing::mail_offence;
 use crate::types::{Prefix, Secret};
 
-/// What the bug of one source for all takes for everybody's.
-const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1));
-
 impl Server {
     pub(super) fn ask_login(
         &mut self,
@@ -24,7 +21,7 @@ impl Server {
     ) {
         self.note_worth(conn, (&login, password.reveal()), authorize_as.is_none(), false, desk);
         let session = conn.facts.session;
-        let source = if desk.has(PlantedBug::OneSourceForAll) { PROXY } else { conn.facts.address };
+        let source = conn.facts.address;
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
         let (verifier, directory) = (&mut self.verifier, self.directory.as_ref());
         self.gate.logins(conn.facts.address, desk, |throttle, desk| {
@@ -112,6 +109,11 @@ impl Server {
         due.into_iter().for_each(|decided| self.decided(decided, disk, desk));
         let now = desk.now;
         self.verifier.settle(now, &mut self.gate.throttle);
+        if desk.has(PlantedBug::ForgetsSuccesses) {
+            for login in ["ada", "ben", "gus"] {
+                self.gate.throttle.forget_login(format!("{login}@home.example").as_bytes());
+            }
+        }
         if let Some(directory) = &self.directory {
             self.verifier.enrol(now.moment, directory);
         }
