@@ -219,9 +219,11 @@ fn relay_probe(desk: &mut Desk) -> Vec<Script> {
     let mut script = Script::new("relay probe", Listener::Smtp, desk.one_in(2));
     script.from = Some(bot(73));
     script.send("EHLO [127.0.0.1]\r\n");
-    for recipient in
-        ["probe@elsewhere.example", "probe%elsewhere.example@home.example", "@home.example:probe@elsewhere.example"]
-    {
+    for recipient in [
+        "probe@elsewhere.example",
+        "probe%elsewhere.example@home.example",
+        "@home.example:probe@elsewhere.example",
+    ] {
         script.send("RSET\r\n");
         script.mail("spameri@tiscali.example", &[recipient], "");
         script.send("DATA\r\n");

@@ -163,7 +163,9 @@ impl Client {
         let Some((scram, password)) = &mut self.scram else { return };
         let last = challenge.and_then(|challenge| scram.last(&challenge, password.as_bytes()));
         match last {
-            Some(last) => self.send(format!("{}\r\n", Base64::encode_string(last.as_bytes())).as_bytes(), desk),
+            Some(last) => {
+                self.send(format!("{}\r\n", Base64::encode_string(last.as_bytes())).as_bytes(), desk)
+            }
             None => self.scram = None,
         }
     }

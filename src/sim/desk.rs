@@ -230,7 +230,8 @@ impl Desk {
 
     /// Adds to the story.
     pub(super) fn tell(&mut self, what: &str) {
-        let line: String = format!("{:>9} ms  {what}", self.now.moment.since_ms(START)).chars().take(STORY_CHARS).collect();
+        let line: String =
+            format!("{:>9} ms  {what}", self.now.moment.since_ms(START)).chars().take(STORY_CHARS).collect();
         for octet in line.bytes() {
             self.digest = (self.digest ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3);
         }

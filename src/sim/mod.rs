@@ -1,9 +1,23 @@
-//! A seeded world around the pure core, for tests: many clients, a network that cuts and delays, a hash
-//! worker that dies, a store that fails, a process that is killed, and time that jumps to whatever comes next.
+//! A seeded world around the whole server, for tests: many clients, good and hostile, a network that cuts and
+//! delays, a hash worker that dies, a disk that fills up, fails and loses what was not synced, a process that
+//! dies in any write, administrators who change things, a wall clock that jumps, and time that jumps to
+//! whatever comes next.
 //!
-//! [`run`] makes a world from a seed, drives sessions, verifier, directory and store in it as the loop in
-//! `server/` does, and judges it by the laws of the design ([`Law`]) after each step and at the end. A world
-//! that breaks one is told as a short story, and its seed makes it again. Nothing here is used by the server.
+//! [`run`] makes a world from a seed, drives sessions, verifier, throttle, admission, tarpit, side door, directory
+//! and store in it as the loop in `server/` does, and judges it by the laws of the design ([`Law`]) after each step
+//! and at the end. A world that breaks one is told as a short story, and its seed makes it again. Nothing here is
+//! used by the server.
+//!
+//! Real are the machines: sessions, SASL and SCRAM on both sides, verifier with its queue and enrolment, both books
+//! of the throttle with what outlives a restart, admission, tarpit, side door, lookups, the plans of
+//! administrators, the layouts and groups of the store. Modelled are the loop that carries things between them
+//! (`server`, `conn`), the store thread (`keeper`), the database under the layouts (`platter`), the hash worker
+//! (`hasher`: one HMAC in the place of argon2id, two rounds of PBKDF2), and TLS (`layer`). Left out are bodies in
+//! temporary files, descriptors that run out, the shorter patience of a crowded server, notices to owners, the
+//! report of logins, and caught panics.
+//!
+//! A recorder that wants to hear sessions listens where `recut` does: `Recording` gets every event and every action
+//! of every session, in order, and is asked once a session is gone (`Conn::judge_cuts`).
 //!
 //! | room | is |
 //! |---|---|

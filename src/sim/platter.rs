@@ -323,11 +323,8 @@ impl Store for Platter {
         let mut writes = Writes::default();
         let mut scratch = Vec::new();
         let live = &self.live;
-        let mut stage = Stage {
-            batch: &mut writes,
-            next_uid: &|account| live.next_uid(account),
-            scratch: &mut scratch,
-        };
+        let mut stage =
+            Stage { batch: &mut writes, next_uid: &|account| live.next_uid(account), scratch: &mut scratch };
         let staged = self.books.stage(&mut stage, group)?;
         self.write(writes, true)?;
         self.books.apply(staged);

@@ -15,8 +15,8 @@ use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
 use crate::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
 use crate::types::{AccountId, Address, Chance, Domain, UnixTime};
 use aws_lc_rs::hmac;
-use eras::Owner;
 use base64ct::{Base64, Encoding};
+use eras::Owner;
 use std::collections::BTreeSet;
 
 /// Begins every secret, so that one search finds all of them.
@@ -166,7 +166,8 @@ impl Town {
             .flat_map(|owner| {
                 let facts = owner.latest();
                 let passwords = facts.password.iter().chain(&facts.apps);
-                passwords.map(|password| Credentials { login: owner.name().into(), password: password.clone() })
+                passwords
+                    .map(|password| Credentials { login: owner.name().into(), password: password.clone() })
             })
             .collect();
         pick(chance, &all).unwrap_or_else(|| Credentials::none(chance))

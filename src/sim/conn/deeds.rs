@@ -152,9 +152,9 @@ impl Conn {
         let silence = desk.now.moment.since_ms(self.heard_at);
         let age = desk.now.moment.since_ms(self.earned_at);
         match cause {
-            Cause::Idle if self.beside_since.is_some_and(|since| {
-                desk.now.moment.since_ms(since) >= SIDE_DOOR_MS
-            }) => {}
+            Cause::Idle
+                if self.beside_since.is_some_and(|since| desk.now.moment.since_ms(since) >= SIDE_DOOR_MS) => {
+            }
             Cause::Idle => {
                 desk.check(Law::FairTimers, silence >= IDLE_MS, || {
                     format!("idle after {silence} ms of silence")

@@ -430,7 +430,8 @@ impl Conn {
         self.session.is_over()
     }
 
-    /// Plays the session again, cut otherwise.
+    /// Plays the session again, cut otherwise. A recorder of dialogues listens here and where `recording` hears
+    /// events and actions.
     pub(super) fn judge_cuts(&self, desk: &mut Desk) {
         let mut chance: Chance = desk.chance.fork();
         let found = self.recording.differs(&mut chance);

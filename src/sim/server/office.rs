@@ -48,7 +48,7 @@ impl Server {
                 Request::AccountRemove(address)
             }
             (4, _) if !facts.apps.is_empty() => {
-                facts.apps.remove(0);
+                facts.apps = facts.apps.into_iter().skip(1).collect();
                 let kept = directory.account(account).and_then(|account| account.app_passwords.list.first());
                 Request::CredentialRevoke(address, kept.map_or(CredentialId(0), |kept| kept.id))
             }
@@ -117,7 +117,9 @@ impl Server {
     fn order_done(&mut self, number: u64, changes: &[Change], kept: bool, desk: &mut Desk) {
         let Some(Order { account, name, removes }) = self.orders.remove(&number) else { return };
         desk.tell(&format!("the change of {name} is {}", if kept { "done" } else { "refused" }));
-        if let Some(directory) = self.directory.as_mut().filter(|_| kept && !desk.has(PlantedBug::KeepsOldBook)) {
+        if let Some(directory) =
+            self.directory.as_mut().filter(|_| kept && !desk.has(PlantedBug::KeepsOldBook))
+        {
             for change in changes {
                 forget_logins(&mut self.gate.throttle, directory, change);
                 directory.apply(change);

@@ -150,8 +150,11 @@ impl Town {
         let mut strange = Vec::new();
         for owner in &mut self.owners {
             let account = directory.account(owner.id);
-            let fitting: Vec<bool> =
-                owner.eras.iter().map(|era| era.until.is_none() && owner.is_as(&era.facts, account)).collect();
+            let fitting: Vec<bool> = owner
+                .eras
+                .iter()
+                .map(|era| era.until.is_none() && owner.is_as(&era.facts, account))
+                .collect();
             if !fitting.contains(&true) {
                 strange.push(format!("{} is {:?}", owner.name(), account.map(Account::without_secrets)));
                 continue;
