@@ -4,7 +4,12 @@
 //! line for each of them.
 
 mod administration;
+mod enrol;
+mod gates;
 pub mod login;
+mod noted;
+mod processes;
+mod report;
 mod scram;
 mod stored;
 
@@ -19,6 +24,7 @@ use crate::frame::chunk::{ChunkCutter, LineEnds};
 use crate::frame::dot::{DotCut, DotCutter};
 use crate::frame::line::{Cut, LineCutter};
 use crate::mail::date;
+use crate::mail::notice::{self, NewPlace};
 use crate::mail::scan::HeaderScan;
 use crate::mail::trace::{self, ReceivedFacts};
 use crate::smtp::command::{self, Command, Dialect};
@@ -32,23 +38,32 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 26] = [
     ("address", administration::address),
+    ("arguments", processes::arguments),
+    ("certificate", scram::certificate),
     ("chunk", chunk),
     ("command", command),
     ("config", administration::config),
     ("control", administration::control),
     ("dialog", dialog),
     ("dot", dot),
+    ("enrol", enrol::enrol),
+    ("gates", gates::gates),
     ("header", header),
+    ("heard", processes::heard),
     ("journal", stored::journal),
     ("line", line),
     ("login", login::login),
+    ("noted", noted::noted),
+    ("packet", processes::packet),
     ("password", administration::password),
     ("phc", stored::phc),
     ("record", stored::record),
+    ("report", report::report),
     ("sasl", sasl),
     ("scram", scram::scram),
+    ("timers", gates::timers),
     ("wire", wire),
 ];
 
@@ -218,9 +233,30 @@ fn trace(data: &[u8]) -> Verdict {
     promise(folded, "a folded line does not begin with a tab")?;
     promise(!text.replace("\r\n", "").contains(['\r', '\n', '\0']), "a field has a lone line end")?;
     promise(text.split("\r\n").all(|line| line.len() <= 998), "a line is over 998 octets")?;
+    warning(number, &name)?;
     let written = date::rfc3339(UnixTime(number));
     let read = date::from_rfc3339(&written).ok_or("a time is not read back")?;
     promise(date::rfc3339(read) == written, "a time is read as another")
+}
+
+/// A message of our own has whole lines, and a header that nothing in its text reaches into.
+fn warning(number: u64, name: &str) -> Verdict {
+    let account = "me@example.org".parse().map_err(|error| format!("{error}"))?;
+    // An administrator may call a password anything but a control character.
+    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    let octets = notice::new_place(&NewPlace {
+        account: &account,
+        hostname: &default_hostname()?,
+        id: MailId::new(UnixTime(number), number),
+        time: UnixTime(number),
+        source: IpAddr::V6(Ipv6Addr::from(u128::from(number))),
+        mechanism: "PLAIN",
+        app_password: (number & 8 == 0).then_some((7, name.as_str())),
+    });
+    let text = String::from_utf8(octets).map_err(|error| error.to_string())?;
+    promise(text.ends_with("\r\n"), "a warning ends within a line")?;
+    promise(!text.replace("\r\n", "").contains(['\r', '\n', '\0']), "a warning has a lone line end")?;
+    promise(text.split("\r\n").take_while(|line| !line.is_empty()).count() == 9, "a field was put in")
 }
 
 /// An exchange ends after at most four lines, with a claim or without.

@@ -52,6 +52,31 @@ fn mutant(original: &[u8], chance: &mut Chance) -> Vec<u8> {
     octets
 }
 
+/// Targets whose octets become a story first; their bodies are under `fuzz/src`.
+const STORIES: [&str; 3] = ["logins", "story", "throttle"];
+
+#[test]
+fn every_target_has_a_program_a_corpus_and_nothing_else_has() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |folder: &str, end: &str| {
+        let name =
+            |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = std::fs::read_dir(root.join(folder)).unwrap().map(name).collect();
+        names.iter_mut().for_each(|name| *name = name.strip_suffix(end).unwrap_or(name).to_owned());
+        names.sort();
+        names
+    };
+    let mut targets: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).chain(STORIES).collect();
+    targets.sort_unstable();
+    assert_eq!(names("fuzz/fuzz_targets", ".rs"), targets);
+    // Whole dialogues are replayed by another test.
+    let corpus: Vec<String> = names("corpus", "").into_iter().filter(|name| name != "dialogs").collect();
+    assert_eq!(corpus, targets);
+    let without =
+        names("fuzz/dictionaries", ".dict").into_iter().find(|name| !targets.contains(&name.as_str()));
+    assert_eq!(without, None, "a dictionary for no target");
+}
+
 #[test]
 fn every_file_of_the_corpus_keeps_every_promise() {
     for (name, body) in TARGETS {

@@ -34,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "fuzz",
         &[
             "auth",
+            "cli",
             "config",
             "contract",
             "control",
@@ -42,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "frame",
             "mail",
             "policy",
+            "server",
             "smtp",
             "store",
             "telemetry",

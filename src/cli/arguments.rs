@@ -147,8 +147,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Failur
     given.command(spec)
 }
 
+/// A refusal of one line: what was typed may have control characters, and none of them reaches the terminal.
 fn usage(line: impl Into<String>) -> Failure {
-    Failure::new(Exit::Usage, line)
+    let line: String = line.into();
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Failure::new(Exit::Usage, line.chars().map(shown).collect::<String>())
 }
 
 /// Help for the most of the words that is a command or begins one.

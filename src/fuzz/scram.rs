@@ -2,11 +2,20 @@
 
 use super::{Verdict, promise};
 use crate::auth::scram::client::{Bound, ScramClient};
+use crate::auth::scram::end_point::of_certificate;
 use crate::auth::scram::keys::{ServerSignature, derive_salted, is_proved, sign};
 use crate::auth::scram::message::{ClientFinal, ClientFirst};
 use crate::auth::scram::{Binding, Scram, ScramProof, ScramStep};
 use crate::auth::verdict::ProvenBy;
 use crate::types::{AccountId, Chance, ChannelBindings, ScramSalt};
+
+/// Whatever is taken for a certificate, what it is bound by is a hash of it, or nothing (RFC 5929 section 4.1).
+pub(super) fn certificate(data: &[u8]) -> Verdict {
+    let Some(bound) = of_certificate(data) else { return Ok(()) };
+    promise(matches!(bound.len(), 28 | 32 | 48 | 64), "a certificate is bound by what is no hash")?;
+    let longer = [data, b"\0"].concat();
+    promise(of_certificate(&longer).is_none_or(|other| other != bound), "two certificates are bound alike")
+}
 
 const EXPORTER: [u8; 32] = [b'E'; 32];
 const SALT: ScramSalt = ScramSalt { salt: [b'S'; 16], iterations: 1 };

@@ -107,7 +107,7 @@ pub const REPORT_LOGINS_PER_DAY: usize = 64;
 /// Accounts and places of logins that succeeded, told apart on one day.
 pub const REPORT_SUCCESSES_PER_DAY: usize = 48;
 /// Reasons, and mechanisms, told apart on one day; there are fewer.
-pub const REPORT_WORDS_PER_DAY: usize = 20;
+pub const REPORT_WORDS_PER_DAY: usize = 32;
 /// Octets of a login name in the report.
 pub const REPORT_NAME_OCTETS_MAX: usize = 64;
 /// Octets of one day in the store; a longer one is not read.

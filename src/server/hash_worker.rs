@@ -4,19 +4,23 @@
 //! or merged. What cannot be a job ends the process, and so does a job it cannot compute: then the attempt
 //! in flight is answered 454, and the parent starts another worker.
 
+pub mod packet;
+
+pub use packet::{Answer, Outcome};
+
 use crate::auth::password::{PasswordHash, normalise};
 use crate::auth::scram::keys::derive_salted;
-use crate::auth::verifier::{DeriveJob, HashJob, JobId};
+use crate::auth::verifier::{DeriveJob, HashJob};
 use crate::limits::{
     ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_SALT_OCTETS, ARGON2_TAG_OCTETS,
-    HASH_JOB_OCTETS_MAX, HASH_MEMORY_IDLE_MS, HASH_NICE, PASSWORD_OCTETS_MAX, SCRAM_ITERATIONS_MAX,
-    SCRAM_SALT_OCTETS,
+    HASH_JOB_OCTETS_MAX, HASH_MEMORY_IDLE_MS, HASH_NICE,
 };
 use crate::server::log_thread::last_words;
 use crate::telemetry::line::Line;
-use crate::types::scram::SHA256_OCTETS;
-use crate::types::{ScramKeys, ScramSalt, Secret};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use packet::{
+    DERIVED_OCTETS, Job, decode, decode_answer, encode_answer, encode_derivation, encode_job, malformed,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
@@ -102,130 +106,7 @@ fn argon2id(
     Ok(tag)
 }
 
-// ---- Packets ----
-
-/// The first octet of a job: compare a password with a hash.
-const COMPARE: u8 = 1;
-/// The first octet of a job: make SCRAM keys of a password.
-const DERIVE: u8 = 2;
-/// Octets of an answer to [`COMPARE`]: the job's number, then 1 for right or 0 for wrong.
-const COMPARED_OCTETS: usize = 9;
-/// Octets of an answer to [`DERIVE`]: the job's number, then both keys.
-const DERIVED_OCTETS: usize = 8 + 2 * SHA256_OCTETS;
-
-/// What the worker is asked for.
-enum Job {
-    Compare(JobId, Secret, PasswordHash),
-    Derive(JobId, Secret, ScramSalt),
-}
-
-/// [`DERIVE`] as a packet: its octet, number (8), rounds (4), salt, and the password to the end.
-fn encode_derivation(job: &DeriveJob) -> io::Result<Zeroizing<Vec<u8>>> {
-    let password = job.password.reveal();
-    if password.len() > PASSWORD_OCTETS_MAX {
-        return Err(malformed());
-    }
-    let mut packet = Zeroizing::new(Vec::with_capacity(HASH_JOB_OCTETS_MAX));
-    packet.push(DERIVE);
-    packet.extend_from_slice(&job.id.0.to_be_bytes());
-    packet.extend_from_slice(&job.salt.iterations.to_be_bytes());
-    packet.extend_from_slice(&job.salt.salt);
-    packet.extend_from_slice(password);
-    Ok(packet)
-}
-
-/// What [`encode_job`] or [`encode_derivation`] wrote; `None` if neither can have written it, or if it asks for
-/// more than there is ever to do.
-fn decode(packet: &[u8]) -> Option<Job> {
-    match packet.split_first()? {
-        (&COMPARE, rest) => decode_job(rest).map(|(id, password, hash)| Job::Compare(id, password, hash)),
-        (&DERIVE, rest) => {
-            let (id, rest) = rest.split_first_chunk::<8>()?;
-            let (iterations, rest) = rest.split_first_chunk::<4>()?;
-            let (salt, password) = rest.split_first_chunk::<SCRAM_SALT_OCTETS>()?;
-            let salt = ScramSalt { salt: *salt, iterations: u32::from_be_bytes(*iterations) };
-            let in_range = salt.iterations <= SCRAM_ITERATIONS_MAX && password.len() <= PASSWORD_OCTETS_MAX;
-            let id = JobId(u64::from_be_bytes(*id));
-            in_range.then(|| Job::Derive(id, Secret::new(password.to_vec()), salt))
-        }
-        (_, _) => None,
-    }
-}
-
-/// [`COMPARE`] as a packet: its octet, number (8 octets), memory, passes, lanes (4 each), length of the password (2), of salt
-/// and tag (1 each), all big-endian; then the three.
-fn encode_job(job: &HashJob) -> io::Result<Zeroizing<Vec<u8>>> {
-    let password = job.password.reveal();
-    let lengths = (u16::try_from(password.len()), u8::try_from(job.salt.len()), u8::try_from(job.tag.len()));
-    let (Ok(password_length), Ok(salt_length), Ok(tag_length)) = lengths else { return Err(malformed()) };
-    let mut packet = Zeroizing::new(Vec::with_capacity(HASH_JOB_OCTETS_MAX));
-    packet.push(COMPARE);
-    packet.extend_from_slice(&job.id.0.to_be_bytes());
-    for number in [job.memory_kib, job.passes, job.lanes] {
-        packet.extend_from_slice(&number.to_be_bytes());
-    }
-    packet.extend_from_slice(&password_length.to_be_bytes());
-    packet.extend_from_slice(&[salt_length, tag_length]);
-    if packet
-        .len()
-        .saturating_add(password.len())
-        .saturating_add(job.salt.len())
-        .saturating_add(job.tag.len())
-        > HASH_JOB_OCTETS_MAX
-    {
-        return Err(malformed());
-    }
-    for part in [password, &job.salt, &job.tag] {
-        packet.extend_from_slice(part);
-    }
-    Ok(packet)
-}
-
-/// What [`encode_job`] wrote behind the first octet; `None` if it cannot have written it, or if it asks for more
-/// than any stored hash may.
-fn decode_job(packet: &[u8]) -> Option<(JobId, Secret, PasswordHash)> {
-    let (id, rest) = packet.split_first_chunk::<8>()?;
-    let (memory_kib, rest) = rest.split_first_chunk::<4>()?;
-    let (passes, rest) = rest.split_first_chunk::<4>()?;
-    let (lanes, rest) = rest.split_first_chunk::<4>()?;
-    let (password_length, rest) = rest.split_first_chunk::<2>()?;
-    let ([salt_length, tag_length], rest) = rest.split_first_chunk::<2>()?;
-    let (password, rest) = rest.split_at_checked(u16::from_be_bytes(*password_length).into())?;
-    let (salt, tag) = rest.split_at_checked((*salt_length).into())?;
-    let hash = PasswordHash {
-        memory_kib: u32::from_be_bytes(*memory_kib),
-        passes: u32::from_be_bytes(*passes),
-        lanes: u32::from_be_bytes(*lanes),
-        salt: salt.to_vec(),
-        tag: tag.to_vec(),
-    };
-    let whole = tag.len() == usize::from(*tag_length) && password.len() <= PASSWORD_OCTETS_MAX;
-    (whole && hash.in_range()).then(|| (JobId(u64::from_be_bytes(*id)), Secret::new(password.to_vec()), hash))
-}
-
-fn malformed() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "a packet on the hash worker's socket is not one")
-}
-
 // ---- The loop's side ----
-
-/// What the worker found out.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// For which job.
-    pub job: JobId,
-    /// What.
-    pub result: Outcome,
-}
-
-/// The outcome of a job.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Whether the password was right.
-    Compared(bool),
-    /// The keys of the password.
-    Derived(ScramKeys),
-}
 
 /// The loop's end of a worker's socket. Never blocks.
 #[derive(Debug)]
@@ -290,20 +171,6 @@ impl WorkerLink {
         }
         packet.get(..length).and_then(decode_answer).map(Some).ok_or_else(malformed)
     }
-}
-
-fn decode_answer(packet: &[u8]) -> Option<Answer> {
-    let (id, rest) = packet.split_first_chunk::<8>()?;
-    let result = match (packet.len(), rest) {
-        (COMPARED_OCTETS, [0]) => Outcome::Compared(false),
-        (COMPARED_OCTETS, [1]) => Outcome::Compared(true),
-        (DERIVED_OCTETS, keys) => {
-            let (stored, server) = keys.split_first_chunk::<SHA256_OCTETS>()?;
-            Outcome::Derived(ScramKeys { stored: *stored, server: server.try_into().ok()? })
-        }
-        (_, _) => return None,
-    };
-    Some(Answer { job: JobId(u64::from_be_bytes(*id)), result })
 }
 
 impl AsFd for WorkerLink {
@@ -404,21 +271,16 @@ fn serve(socket: BorrowedFd<'_>) -> Result<(), Failure> {
 
 /// Does a job, and gives the answer as a packet.
 fn compute(memory: &mut Vec<Block>, job: Job) -> Result<Zeroizing<Vec<u8>>, HashError> {
-    let mut answer = Zeroizing::new(Vec::with_capacity(DERIVED_OCTETS));
-    match job {
-        Job::Compare(id, password, hash) => {
+    let answer = match job {
+        Job::Compare(job, password, hash) => {
             let tag = argon2id(memory, password.reveal(), &hash)?;
-            answer.extend_from_slice(&id.0.to_be_bytes());
-            answer.push(tag.ct_eq(&hash.tag).unwrap_u8());
+            Answer { job, result: Outcome::Compared(tag.ct_eq(&hash.tag).into()) }
         }
-        Job::Derive(id, password, salt) => {
-            let keys = derive_salted(password.reveal(), &salt);
-            answer.extend_from_slice(&id.0.to_be_bytes());
-            answer.extend_from_slice(&keys.stored);
-            answer.extend_from_slice(&keys.server);
+        Job::Derive(job, password, salt) => {
+            Answer { job, result: Outcome::Derived(derive_salted(password.reveal(), &salt)) }
         }
-    }
-    Ok(answer)
+    };
+    Ok(encode_answer(&answer))
 }
 
 /// A worker in a thread of a test.

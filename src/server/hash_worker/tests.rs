@@ -1,7 +1,10 @@
 #![expect(clippy::disallowed_methods, reason = "the worker runs in a thread of the test")]
 
 use super::*;
+use crate::auth::verifier::JobId;
+use crate::limits::{HASH_JOB_OCTETS_MAX, PASSWORD_OCTETS_MAX, SCRAM_ITERATIONS_MAX, SCRAM_SALT_OCTETS};
 use crate::types::Chance;
+use crate::types::{ScramSalt, Secret};
 use std::thread::{JoinHandle, spawn};
 
 /// The smallest argon2id there is, so that tests are quick.
@@ -133,7 +136,7 @@ fn a_worker_that_takes_nothing_never_blocks_the_loop() {
 #[test]
 fn a_packet_reads_back_as_the_job_and_no_packet_panics() {
     let packet = encode_job(&job(77, b"secret", small(9))).unwrap();
-    let (id, password, hash) = decode_job(&packet[1..]).unwrap();
+    let Some(Job::Compare(id, password, hash)) = decode(&packet) else { panic!("no job") };
     assert_eq!((id, password.reveal()), (JobId(77), &b"secret"[..]));
     assert!(hash == small(9));
     let mut chance = Chance::from_seed([6; 32]);
