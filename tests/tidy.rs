@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// Which other rooms a room may name. `types` and `limits` are free to all; `contract` is what rooms and the
 /// world say to each other, so it may name what stands in its messages.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("types", &[]),
     ("limits", &[]),
+    ("audit", &[]),
     ("contract", &["auth", "policy", "smtp", "telemetry"]),
     ("control", &["auth", "directory", "store", "telemetry"]),
     ("frame", &[]),
@@ -28,8 +29,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("telemetry", &["auth", "contract", "smtp"]),
     ("smtp", &["auth", "contract", "frame", "mail", "policy", "telemetry"]),
     ("store", &["auth", "contract", "directory", "mail"]),
-    ("config", &["auth", "contract"]),
-    ("dialog", &["auth", "contract", "directory", "mail", "policy", "smtp", "telemetry"]),
+    ("config", &["auth", "contract", "journal"]),
+    ("journal", &["auth", "contract", "dialog", "directory", "frame", "mail", "policy", "smtp", "telemetry"]),
+    ("dialog", &["auth", "contract", "directory", "journal", "mail", "policy", "smtp", "telemetry"]),
+    ("import", &["dialog", "contract"]),
     (
         "fuzz",
         &[
@@ -41,6 +44,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "dialog",
             "directory",
             "frame",
+            "import",
+            "journal",
             "mail",
             "policy",
             "server",
@@ -56,8 +61,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
             "frame",
+            "journal",
             "mail",
             "policy",
             "smtp",
@@ -68,11 +75,14 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
+            "audit",
             "auth",
             "config",
             "contract",
             "control",
+            "dialog",
             "directory",
+            "import",
             "mail",
             "policy",
             "server",

@@ -68,6 +68,8 @@ pub struct Gauges<'a> {
     pub store_is_down: bool,
     /// Octets of the disk that stay free.
     pub reserve_octets: u64,
+    /// What became of recordings of hostile sessions.
+    pub journal: &'a [(&'static str, u64)],
     /// Acknowledged mail that was missing when the store was opened.
     pub lost: &'a [Lost],
 }

@@ -21,6 +21,7 @@ pub(super) fn status(office: &Office<'_>) -> Status {
         StoreState::Working
     };
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let journal = gauges.journal.iter().map(|(what, count)| (("journal", *what), *count));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
@@ -34,7 +35,7 @@ pub(super) fn status(office: &Office<'_>) -> Status {
         turns: gauges.turns.by_clock(),
         turns_processor: gauges.turns.by_processor(),
         lost: gauges.lost.to_vec(),
-        events: gauges.recorder.counters().map(event_count).collect(),
+        events: gauges.recorder.counters().chain(journal).map(event_count).collect(),
     }
 }
 

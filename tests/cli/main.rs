@@ -11,6 +11,8 @@
 mod changes;
 mod configuration;
 mod credential;
+mod import_log;
+mod journal;
 mod localserve;
 mod mail;
 mod password;
