@@ -46,8 +46,9 @@ impl Direct {
         if let Some(torn) = report.torn {
             tell(&format!("warning: {torn}"));
         }
-        for lost in &report.lost {
-            tell(&format!("warning: missing are {lost}; see `gatepost verify`"));
+        // One line, however much is missing: `verify` tells all.
+        if let Some(lost) = report.lost.first() {
+            tell(&format!("warning: acknowledged mail is missing, see `gatepost verify`: first {lost}"));
         }
         Self::over(dir, Box::new(store))
     }
