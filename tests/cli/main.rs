@@ -14,6 +14,7 @@ mod credential;
 mod localserve;
 mod mail;
 mod password;
+mod replay;
 mod report;
 mod running;
 mod server;
