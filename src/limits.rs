@@ -9,12 +9,18 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod audit;
+mod import;
+mod journal;
 mod login;
 mod replay;
+mod store;
 
 pub use audit::*;
+pub use import::*;
+pub use journal::*;
 pub use login::*;
 pub use replay::*;
+pub use store::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 
@@ -401,4 +407,5 @@ pub const SHARED_OCTETS_MAX: u64 = BODY_MEMORY_TOTAL_OCTETS_MAX as u64
     + STORE_CACHE_OCTETS
     + STORE_WRITE_BUFFER_OCTETS_MAX
     + LOG_QUEUE_OCTETS_MAX as u64
+    + JOURNAL_ARENA_OCTETS as u64
     + (CONTROL_CONNECTIONS_MAX * (CONTROL_REQUEST_OCTETS_MAX + 2 * BODY_SLICE_OCTETS)) as u64;

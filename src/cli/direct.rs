@@ -46,6 +46,9 @@ impl Direct {
         if let Some(torn) = report.torn {
             tell(&format!("warning: {torn}"));
         }
+        for lost in &report.lost {
+            tell(&format!("warning: missing are {lost}; see `gatepost verify`"));
+        }
         Self::over(dir, Box::new(store))
     }
 
@@ -81,6 +84,7 @@ impl Direct {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
             Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
+            Request::Verify(from) => Ok(Response::Verified(Box::new(self.store.verify(from)))),
             Request::Status => Ok(Response::Refused(Refusal::Temporary, "no server runs".to_owned())),
         }
     }

@@ -21,6 +21,8 @@ use std::net::IpAddr;
 pub enum InMemoryOnly {
     /// An answer is given in the world's place.
     AnswerGiven,
+    /// The server is slow with a client that has a record.
+    ServerIsSlow,
     /// Time passes.
     TimePasses,
     /// The server leaves.
@@ -43,6 +45,7 @@ impl InMemoryOnly {
     pub fn reason(self) -> &'static str {
         match self {
             Self::AnswerGiven => "an answer is given in the world's place",
+            Self::ServerIsSlow => "the server is slow with a client that has a record",
             Self::TimePasses => "time passes",
             Self::ServerLeaves => "the server leaves",
             Self::DirectoryUnavailable => "the directory cannot be asked",
@@ -60,6 +63,7 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
     dialog.entries.iter().find_map(|Entry { line, kind }| {
         let why = match kind {
             Kind::Session(_, Event::Answer(..)) => InMemoryOnly::AnswerGiven,
+            Kind::Session(_, Event::Paced(_)) => InMemoryOnly::ServerIsSlow,
             Kind::Pass(_) => InMemoryOnly::TimePasses,
             Kind::Stop => InMemoryOnly::ServerLeaves,
             Kind::World(WorldFact::Unavailable) => InMemoryOnly::DirectoryUnavailable,
@@ -362,6 +366,8 @@ impl<'d> Caller<'d> {
             Event::TlsUp(_) if std::mem::take(&mut place.handshake_told) => {}
             Event::TlsUp(facts) => self.handshake(number, facts.clone()),
             Event::TlsFailed => self.deeds.push_back((Deed::Send(number, NO_HANDSHAKE.to_vec()), None)),
+            // `in_memory_only` named it.
+            Event::Paced(_) => {}
             Event::PeerClosed => self.deeds.push_back((Deed::CloseSending(number), None)),
             Event::Broken => {
                 place.over = true;

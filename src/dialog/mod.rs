@@ -61,6 +61,7 @@
 //! | `OPEN2: submission 198.51.100.7` | this session opens here, at this door and from there; each may be left out and is then that of the head |
 //! | `TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256` | the handshake succeeds |
 //! | `TLS: failed` | it does not |
+//! | `PACE: greeting=5s refusal=2s` | from here on the server serves this session so slowly; before its first line, the greeting too |
 //! | `EOF:` | the client closes its side |
 //! | `RST:` | the connection breaks |
 //! | `STOP:` | the server leaves |
@@ -114,7 +115,7 @@ pub mod visit;
 pub mod world;
 
 use crate::auth::verdict::{ThrottleRule, Unavailability};
-use crate::contract::{Cause, CommitAnswer, Listener, RoomAnswer, TlsFacts};
+use crate::contract::{Cause, CommitAnswer, Listener, Pace, RoomAnswer, TlsFacts};
 use crate::directory::credential::MainPassword;
 use crate::limits;
 use crate::policy::recipient::Expansion;
@@ -328,6 +329,8 @@ pub enum Event {
     TlsUp(TlsFacts),
     /// `TLS: failed`
     TlsFailed,
+    /// `PACE:`
+    Paced(Pace),
     /// `EOF:`
     PeerClosed,
     /// `RST:`

@@ -1,35 +1,29 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+mod cuts;
+mod recorded;
 pub mod update;
 
 use super::book::{Book, Judged};
 use super::compare::{Claimed, Seen, matches, shown, wire};
-use super::seat::{Around, Seat};
+use super::seat::{Around, Opening, Seat};
 pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
-use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
+use crate::contract::{self, Cause, Listener, Pace, PeerFacts, TlsFacts};
+use crate::journal::{Arena, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
+pub use cuts::Cuts;
+use cuts::next_piece;
+pub use recorded::play_recorded;
+use recorded::settings_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where the monotonic clock of a dialogue begins: not at zero, so that nothing relies on that.
 const BEGIN: Moment = Moment(1_000_000);
-
-/// How the client's octets are cut into reads. Whatever it is, a session has to do the same.
-#[derive(Debug)]
-pub enum Cuts<'c> {
-    /// What is sent in a row arrives at once.
-    Whole,
-    /// In pieces of so many octets, at least one.
-    Every(usize),
-    /// Whole, but for one cut behind so many octets of all that clients send.
-    Behind(usize),
-    /// In pieces of chance.
-    Chance(&'c mut Chance),
-}
 
 /// What came of a dialogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,24 +138,20 @@ struct Player<'p, 'c> {
     line: usize,
     /// Whether what is expected counts.
     strict: bool,
+    /// What recordings of the sessions are made in.
+    recording: Option<Arc<Arena>>,
 }
 
 type Step = Result<(), Difference>;
 
 impl<'p, 'c> Player<'p, 'c> {
     fn new(dialog: &'p Dialog, world: &'p World, cuts: &'p mut Cuts<'c>, strict: bool) -> Self {
-        let settings = Settings {
-            hostname: dialog.head.hostname.clone(),
-            message_octets_max: dialog.head.message_octets_max,
-            tls_available: dialog.head.tls_available,
-            scram: crate::types::ScramUse::All,
-            idle_ms: IDLE_MS,
-        };
+        let settings = settings_of(dialog);
         Self {
             dialog,
             world,
             cuts,
-            settings: Arc::new(settings),
+            settings,
             now: BEGIN,
             places: BTreeMap::new(),
             messages: Vec::new(),
@@ -171,6 +161,7 @@ impl<'p, 'c> Player<'p, 'c> {
             sent: 0,
             line: 1,
             strict,
+            recording: None,
         }
     }
 
@@ -278,6 +269,9 @@ impl<'p, 'c> Player<'p, 'c> {
             Some(Event::Open(..)) => self.after_open(number),
             Some(_) | None => event,
         };
+        let pace =
+            if self.places.contains_key(&number) { Pace::default() } else { self.pace_at_open(number) };
+        let recording = self.recording.clone();
         self.places.entry(number).or_insert_with(|| {
             let mut seed = [number; 32];
             for (to, from) in seed.iter_mut().zip(head.seed.to_be_bytes()) {
@@ -290,7 +284,18 @@ impl<'p, 'c> Player<'p, 'c> {
                 (Listener::Smtp | Listener::Submission, _) => None,
             };
             Place {
-                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls, has_book),
+                seat: Seat::open(
+                    around,
+                    facts,
+                    Opening {
+                        settings: Arc::clone(settings),
+                        chance: Chance::from_seed(seed),
+                        tls,
+                        pace,
+                        has_book,
+                        tape: Tape::new(recording, facts, around.now),
+                    },
+                ),
                 matched: 0,
                 block: Vec::new(),
                 end_seen: false,
@@ -351,10 +356,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 if !place.seat.awaits_handshake() {
                     return self.differs("no handshake was asked for");
                 }
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
+            Event::Paced(pace) => place.seat.happen(around, contract::Event::Paced(*pace)),
             Event::PeerClosed => place.seat.close_peer(around),
-            Event::Broken => place.seat.cut_off(Cause::Broken),
+            Event::Broken => place.seat.cut_off(around, Cause::Broken),
             Event::Closed(expected) => self.closed(number, *expected)?,
         }
         self.after_step()
@@ -418,6 +424,7 @@ impl<'p, 'c> Player<'p, 'c> {
             | Event::Answer(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
+            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
             | Event::Open(..)
@@ -539,7 +546,7 @@ impl<'p, 'c> Player<'p, 'c> {
         let around = self.around();
         for place in self.places.values_mut() {
             if place.seat.awaits_handshake() {
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
             place.seat.release(around);
         }
@@ -564,26 +571,6 @@ fn seen<'m>(messages: &'m [DurableMessage], world: &World) -> Vec<Seen<'m>> {
         body: &message.body,
     };
     messages.iter().map(one).collect()
-}
-
-/// How many octets the next read brings.
-fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
-    match cuts {
-        Cuts::Whole => left,
-        Cuts::Every(octets) => (*octets).max(1),
-        Cuts::Behind(octets) => match octets.checked_sub(sent) {
-            Some(until) if until > 0 => until,
-            Some(_) | None => left,
-        },
-        Cuts::Chance(chance) => {
-            let ceiling = match chance.below(3) {
-                0 => 3,
-                1 => 64,
-                _ => u64::try_from(left).unwrap_or(u64::MAX),
-            };
-            usize::try_from(chance.below(ceiling)).unwrap_or_default().saturating_add(1)
-        }
-    }
 }
 
 /// What logins of a dialogue can be bound to: `tls-exporter`, 32 octets of the letter E.

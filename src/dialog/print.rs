@@ -104,6 +104,10 @@ fn session(number: u8, event: &Event) -> String {
         Event::Answer(about, given) => ("A", "", format!("{} {}", about.name(), given_word(*about, given))),
         Event::TlsUp(facts) => ("TLS", "", format!("up {} {}", facts.version, facts.cipher)),
         Event::TlsFailed => ("TLS", "", "failed".to_owned()),
+        Event::Paced(pace) => {
+            let (greeting, refusal) = (amount(pace.greeting_ms), amount(pace.refusal_ms));
+            ("PACE", "", format!("greeting={greeting} refusal={refusal}"))
+        }
         Event::PeerClosed => ("EOF", "", String::new()),
         Event::Broken => ("RST", "", String::new()),
         Event::Closed(cause) => ("CLOSE", "", cause.name().to_owned()),
@@ -131,7 +135,9 @@ fn given_word(about: About, given: &Given) -> &'static str {
     }
 }
 
-pub(super) fn reply_line(reply: &ReplyLine) -> String {
+/// An expected reply, or one line of it, as it stands behind its tag.
+#[must_use]
+pub fn reply_line(reply: &ReplyLine) -> String {
     let mut words = Vec::new();
     if let Some(Enhanced(class, subject, detail)) = reply.enhanced {
         words.push(format!("{class}.{subject}.{detail}"));
@@ -144,11 +150,15 @@ pub(super) fn reply_line(reply: &ReplyLine) -> String {
     }
 }
 
-/// In the largest unit that leaves no rest.
 fn pass(ms: u64) -> String {
+    format!("+{}", amount(ms))
+}
+
+/// In the largest unit that leaves no rest.
+fn amount(ms: u64) -> String {
     let fits = |(_, unit): &&(&str, u64)| ms.checked_rem(*unit) == Some(0);
     let (name, unit) = UNITS.iter().find(fits).copied().unwrap_or(("ms", 1));
-    format!("+{}{name}", ms.checked_div(unit).unwrap_or_default())
+    format!("{}{name}", ms.checked_div(unit).unwrap_or_default())
 }
 
 fn message(expected: &MessageExpected) -> String {

@@ -3,8 +3,10 @@
 use super::world::World;
 use super::{About, Given};
 use crate::contract::{
-    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, PeerFacts, Question, Ticket, Timer, TlsFacts,
+    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, Pace, PeerFacts, Question, Ticket, Timer,
+    TlsFacts,
 };
+use crate::journal::{Sight, Tape};
 use crate::limits;
 use crate::smtp::session::{Session, Settings};
 use crate::telemetry::note::Note;
@@ -50,10 +52,25 @@ struct Open {
     given: Given,
 }
 
+/// What a session begins with.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub settings: Arc<Settings>,
+    pub chance: Chance,
+    /// Where its door begins with a handshake.
+    pub tls: Option<TlsFacts>,
+    pub pace: Pace,
+    pub has_book: bool,
+    pub tape: Tape,
+}
+
 /// A session and what stands around it.
 #[derive(Debug)]
 pub(super) struct Seat {
     session: Session,
+    settings: Arc<Settings>,
+    /// What the journal has of it.
+    pub tape: Tape,
     message_octets_max: u64,
     /// What the client sent and the session did not take yet begins at `taken`.
     arrived: Vec<u8>,
@@ -107,18 +124,14 @@ fn about(question: &Question) -> About {
 }
 
 impl Seat {
-    /// Opens a session; `tls` first where its door begins with a handshake.
-    pub(super) fn open(
-        around: Around<'_>,
-        facts: PeerFacts,
-        settings: Arc<Settings>,
-        chance: Chance,
-        tls: Option<TlsFacts>,
-        has_book: bool,
-    ) -> Self {
+    /// Opens a session.
+    pub(super) fn open(around: Around<'_>, facts: PeerFacts, opening: Opening) -> Self {
+        let Opening { settings, chance, tls, pace, has_book, tape } = opening;
         let message_octets_max = settings.message_octets_max;
         let mut seat = Self {
-            session: Session::new(facts, settings, chance),
+            session: Session::new(facts, Arc::clone(&settings), chance),
+            settings,
+            tape,
             message_octets_max,
             arrived: Vec::new(),
             taken: 0,
@@ -139,6 +152,9 @@ impl Seat {
             durable: Vec::new(),
             broken_law: None,
         };
+        if pace != Pace::default() {
+            seat.step(around, Event::Paced(pace));
+        }
         if let Some(tls) = tls {
             seat.step(around, Event::TlsUp(tls));
         }
@@ -172,8 +188,10 @@ impl Seat {
     }
 
     /// The connection is gone: the session hears nothing more.
-    pub(super) fn cut_off(&mut self, cause: Cause) {
+    pub(super) fn cut_off(&mut self, around: Around<'_>, cause: Cause) {
         if self.end().is_none() {
+            let directory = around.world.directory();
+            self.tape.gone(&Sight { now: around.now.moment, directory, settings: &self.settings }, cause);
             self.transcript.notes.push(self.session.closed_note(cause));
             self.transcript.end = Some(cause);
         }
@@ -262,7 +280,7 @@ impl Seat {
             if self.handshake {
                 // What was sent in plain text behind STARTTLS is what the handshake reads first.
                 if self.taken < self.arrived.len() {
-                    self.cut_off(Cause::TlsFailed);
+                    self.cut_off(around, Cause::TlsFailed);
                 }
                 return;
             }
@@ -337,7 +355,26 @@ impl Seat {
             return (0, 0);
         }
         let mut out = Actions::new();
+        let sight =
+            Sight { now: around.now.moment, directory: around.world.directory(), settings: &self.settings };
+        let offered = match &event {
+            Event::Bytes(octets) => Some(*octets),
+            Event::Paced(_)
+            | Event::Opened
+            | Event::TlsUp(_)
+            | Event::Answered(..)
+            | Event::Due(_)
+            | Event::PeerClosed
+            | Event::Stopping => None,
+        };
+        self.tape.happens(&sight, &event);
         let taken = self.session.step(around.now, event, &mut out);
+        match offered {
+            Some(octets) => {
+                self.tape.took(&sight, octets.get(..taken).unwrap_or_default(), out.as_slice());
+            }
+            None => self.tape.did(&sight, out.as_slice()),
+        }
         let actions = out.take();
         let count = actions.iter().filter(|action| !matches!(action, Action::Arm(..))).count();
         self.law(
@@ -460,7 +497,15 @@ mod tests {
             scram: crate::types::ScramUse::All,
             idle_ms: limits::IDLE_MS,
         };
-        let mut seat = Seat::open(around, facts, Arc::new(settings), Chance::from_seed([0; 32]), None, false);
+        let opening = Opening {
+            settings: Arc::new(settings),
+            chance: Chance::from_seed([0; 32]),
+            tls: None,
+            pace: Pace::default(),
+            has_book: false,
+            tape: Tape::new(None, facts, around.now),
+        };
+        let mut seat = Seat::open(around, facts, opening);
         assert_eq!(seat.broken_law, None);
         test(&mut seat, around);
         seat.broken_law

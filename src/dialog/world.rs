@@ -66,6 +66,12 @@ impl World {
         Ok(Self { accounts: accounts.collect(), directory: available.then_some(directory) })
     }
 
+    /// Who is who, if that can be asked.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
+    }
+
     /// The first address of an account.
     #[must_use]
     pub fn name_of(&self, id: AccountId) -> String {

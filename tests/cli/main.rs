@@ -11,6 +11,8 @@
 mod changes;
 mod configuration;
 mod credential;
+mod import_log;
+mod journal;
 mod localserve;
 mod mail;
 mod password;
@@ -20,4 +22,5 @@ mod running;
 mod server;
 mod status;
 mod throttle;
+mod verify;
 mod world;

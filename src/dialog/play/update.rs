@@ -178,6 +178,7 @@ impl<'p> Updater<'p, '_> {
             | Event::Broken
             | Event::Answer(..)
             | Event::Cut
+            | Event::Paced(_)
             | Event::Open(..) => {
                 if self.player.places.contains_key(&number) && !matches!(event, Event::Cut) {
                     self.unwritten(number);

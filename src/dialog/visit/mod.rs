@@ -225,7 +225,11 @@ impl<'d> Visitor<'d> {
             Event::Closed(Cause::Quit) => self.deeds.push_back((Deed::AwaitEnd(number), Some(Due::End))),
             // Every server has limits of its own.
             Event::Closed(_) => self.leave(number),
-            Event::Open(..) | Event::ReplyHas(_) | Event::ReplyLacks(_) | Event::Answer(..) => {}
+            Event::Open(..)
+            | Event::ReplyHas(_)
+            | Event::ReplyLacks(_)
+            | Event::Answer(..)
+            | Event::Paced(_) => {}
             Event::Client(..) => {}
         }
     }
