@@ -16,6 +16,7 @@ mod journal;
 mod localserve;
 mod mail;
 mod password;
+mod replay;
 mod report;
 mod running;
 mod server;
