@@ -303,11 +303,11 @@ impl<'d> Caller<'d> {
         if self.places.contains_key(&number) {
             return false;
         }
-        let (listener, first) = match event {
-            Event::Open(listener, _) => {
-                (listener.unwrap_or(self.dialog.head.listener), self.after_open(number))
-            }
-            event => (self.dialog.head.listener, Some(event)),
+        let head = self.dialog.head.listener;
+        let (listener, first) = if let Event::Open(listener, _) = event {
+            (listener.unwrap_or(head), self.after_open(number))
+        } else {
+            (head, Some(event))
         };
         self.deeds.push_back((Deed::Connect(number, listener), None));
         let mut place = Place::default();
