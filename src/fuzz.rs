@@ -10,9 +10,11 @@ mod import;
 pub mod login;
 mod noted;
 mod processes;
+mod recording;
 mod report;
 mod scram;
 mod stored;
+mod verify;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
 use crate::auth::scram::keys::ServerSignature;
@@ -39,7 +41,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -62,10 +64,12 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("password", administration::password),
     ("phc", stored::phc),
     ("record", stored::record),
+    ("recording", recording::recording),
     ("report", report::report),
     ("sasl", sasl),
     ("scram", scram::scram),
     ("timers", gates::timers),
+    ("verify", verify::verify),
     ("wire", wire),
 ];
 

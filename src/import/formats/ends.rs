@@ -18,7 +18,13 @@ pub fn client_first(text: &str) -> Option<(IpAddr, &str)> {
     if name.trim_end().contains(' ') {
         return None;
     }
-    let address = scan::address(inside)?;
+    let mut address = scan::address(inside)?;
+    let mut rest = rest;
+    // A name with an address in brackets in it: the server's own stands behind it.
+    while let Some((next, after)) = rest.strip_prefix(" [").and_then(|rest| rest.split_once(']')) {
+        let Some(later) = scan::address(next) else { break };
+        (address, rest) = (later, after);
+    }
     Some((address, rest.strip_prefix(" (may be forged)").unwrap_or(rest)))
 }
 
@@ -109,6 +115,9 @@ mod tests {
             Some(" to b [192.0.2.2]")
         );
         assert_eq!(client_first("two words [192.0.2.1]"), None);
+        let named =
+            client_first("x[203.0.113.9] [192.0.2.1] plaintext bob").map(|(address, _)| address.to_string());
+        assert_eq!(named.as_deref(), Some("192.0.2.1"));
         assert_eq!(
             client_last("x [192.0.2.1], relay=y [192.0.2.2] (may be forged)")
                 .map(|a| a.to_string())

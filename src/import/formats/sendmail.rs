@@ -137,7 +137,8 @@ impl Sendmail {
         finding.source = Some(source);
         finding.session = session_name(id);
         finding.mechanism = scan::mechanism(mechanism);
-        finding.login = reason.split_once(", user=").and_then(|(_, name)| scan::login(name));
+        finding.login =
+            reason.split_once(", user=").and_then(|(_, name)| scan::login(&scan::octal_undone(name)));
         finding.steps = vec![Step::Auth(finding.mechanism.clone().unwrap_or_default(), false)];
         found.push(finding);
         Heard::Understood

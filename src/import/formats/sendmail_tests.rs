@@ -31,6 +31,14 @@ fn a_login_that_looks_like_the_end_of_the_line_is_a_login() {
 }
 
 #[test]
+fn octal_escapes_of_a_login_are_undone() {
+    let line = format!(
+        r"{HEAD}AUTH failure (LOGIN): authentication failure (-13) SASL(-13): x, user=a\015\012b, relay=[192.0.2.7]"
+    );
+    assert_eq!(one(&line), Some((What::Login, "192.0.2.7".into(), "a\r\nb".into())));
+}
+
+#[test]
 fn a_back_end_that_is_away_and_a_cancelled_exchange_are_no_attempts() {
     for reason in [
         "generic failure (-1) SASL(-1): generic failure: cannot connect to saslauthd server: No such file",

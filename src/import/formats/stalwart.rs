@@ -160,9 +160,12 @@ impl Stalwart {
                 }
             }
             ("write", Some(data)) if span.protocol == "Smtp" => {
+                // Every reply is written on its own; more in one line is nothing of Stalwart's.
+                let mut heard = Vec::new();
                 for said in data.lines() {
-                    session.server(line, said, found);
+                    session.server(line, said, &mut heard);
                 }
+                found.extend(heard.into_iter().take(1));
             }
             ("write", Some(data)) if login_answered_no(&data) => {
                 let mut finding = Finding::new(line, Server::Stalwart, What::Login);

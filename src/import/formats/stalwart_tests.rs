@@ -139,6 +139,11 @@ fn the_tracing_log_tells_a_refusal_once_whatever_its_level() {
 }
 
 #[test]
+fn a_line_with_many_replies_is_one_attempt_at_most() {
+    assert_eq!(told(&traffic("write", "535 a\\r\\n535 b\\r\\n535 c")).len(), 1);
+}
+
+#[test]
 fn a_refused_recipient_of_the_tracing_log_counts_once() {
     let log = [
         traffic("read", "RCPT TO:<a@mx.example>"),
