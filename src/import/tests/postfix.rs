@@ -66,6 +66,9 @@ Nov  3 10:00:01 mx postfix/smtpd[71]: disconnect from unknown[198.51.100.7] ehlo
 Nov  3 10:00:02 mx postfix/smtpd[71]: connect from unknown[198.51.100.7]
 Nov  3 10:00:03 mx postfix/smtpd[71]: warning: unknown[198.51.100.7]: SASL LOGIN authentication aborted
 Nov  3 10:00:03 mx postfix/smtpd[71]: disconnect from unknown[198.51.100.7] ehlo=1 auth=0/1 commands=1/2
+Nov  3 10:00:04 mx postfix/smtpd[72]: connect from unknown[198.51.100.7]
+Nov  3 10:05:04 mx postfix/smtpd[72]: timeout after AUTH from unknown[198.51.100.7]
+Nov  3 10:05:04 mx postfix/smtpd[72]: disconnect from unknown[198.51.100.7] ehlo=1 auth=0/1 commands=1/2
 ";
     assert_eq!(told(log), NOTHING);
 }

@@ -316,8 +316,9 @@ impl Postfix {
 
     /// `COMMAND from CLIENT`, with more behind it: the session is known, no try.
     fn remembered(&mut self, line: &Line<'_>, after: &str) -> Heard {
-        let Some((_, address)) = after_from(after) else { return Heard::Damaged(Why::Cut) };
-        self.session(line, address);
+        let Some((command, address)) = after_from(after) else { return Heard::Damaged(Why::Cut) };
+        // The exchange was never answered.
+        self.session(line, address).auth_told |= command == "AUTH";
         Heard::Understood
     }
 
