@@ -27,7 +27,7 @@ const NAMES: [&str; 8] = [
 pub(super) type Gang = fn(&mut Desk) -> Vec<Script>;
 
 /// All sorts.
-pub(super) const GANGS: [Gang; 17] = [
+pub(super) const GANGS: [Gang; 18] = [
     rset_first,
     rotation,
     parallel,
@@ -41,6 +41,7 @@ pub(super) const GANGS: [Gang; 17] = [
     auth_on_smtp,
     reconnecting,
     denied,
+    stubborn,
     stubborn,
     besieged,
     besieged,

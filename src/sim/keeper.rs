@@ -209,7 +209,7 @@ impl Keeper {
         if power_cut {
             desk.fault(Seen::PowerCut);
             let unsynced = disk.store.unsynced();
-            let left = desk.below(unsynced + 1);
+            let left = if desk.one_in(4) { unsynced } else { desk.below(unsynced) };
             if disk.store.power_cut(left) > 0 {
                 desk.fault(Seen::UnsyncedLost);
                 desk.tell(&format!("the power goes: {left} of {unsynced} unsynced writes are left"));

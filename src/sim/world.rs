@@ -122,7 +122,7 @@ impl World {
             let script = actors::any(&mut self.desk, number);
             self.scripts.push((at, script));
         }
-        for _ in 0..self.desk.below(5) {
+        for _ in 0..self.desk.below(7) {
             let Some(gang) = self.desk.pick(&bots::GANGS) else { break };
             let mut at = self.busy_moment();
             let pause = self.desk.pick(&[0, 50, 2_000]).unwrap_or(0);
@@ -165,7 +165,7 @@ impl World {
             Disaster::StoreFallsBehind(true),
             Disaster::DirectoryGoes(true),
         ];
-        for _ in 0..desk.below(6) {
+        for _ in 0..desk.below(10) {
             let Some(sort) = desk.pick(&sorts) else { return };
             let at = START.plus_ms(desk.below_u64(BUSY_MS));
             desk.at(at, Happening::Disaster(sort));

@@ -220,7 +220,8 @@ impl Conn {
         let fair = stepped.taken > 0 || !self.session.wants_read();
         desk.check(Law::Progress, fair, || format!("took nothing of {}", shown(&offered)));
         let untaken = offered.get(stepped.taken..).unwrap_or_default();
-        if !desk.has(PlantedBug::LosesUntaken) {
+        // What stands behind STARTTLS is another bug's.
+        if !desk.has(PlantedBug::LosesUntaken) || self.wants_tls {
             self.input = untaken.to_vec();
         }
         if std::mem::take(&mut self.wants_tls) {
