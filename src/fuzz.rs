@@ -6,12 +6,15 @@
 mod administration;
 mod enrol;
 mod gates;
+mod import;
 pub mod login;
 mod noted;
 mod processes;
+mod recording;
 mod report;
 mod scram;
 mod stored;
+mod verify;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
 use crate::auth::scram::keys::ServerSignature;
@@ -38,7 +41,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -52,6 +55,7 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("gates", gates::gates),
     ("header", header),
     ("heard", processes::heard),
+    ("import", import::import),
     ("journal", stored::journal),
     ("line", line),
     ("login", login::login),
@@ -60,10 +64,12 @@ pub const TARGETS: [(&str, Target); 26] = [
     ("password", administration::password),
     ("phc", stored::phc),
     ("record", stored::record),
+    ("recording", recording::recording),
     ("report", report::report),
     ("sasl", sasl),
     ("scram", scram::scram),
     ("timers", gates::timers),
+    ("verify", verify::verify),
     ("wire", wire),
 ];
 

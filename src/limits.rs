@@ -8,9 +8,19 @@ const KIB: u64 = 1024;
 /// One mebibyte.
 const MIB: u64 = 1024 * KIB;
 
+mod audit;
+mod import;
+mod journal;
 mod login;
+mod replay;
+mod store;
 
+pub use audit::*;
+pub use import::*;
+pub use journal::*;
 pub use login::*;
+pub use replay::*;
+pub use store::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 
@@ -369,7 +379,7 @@ pub const DIALOG_FILE_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// Octets that all counted runs of a dialogue file may grow to.
 pub const DIALOG_EXPANDED_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// Sessions of one dialogue file.
-pub const DIALOG_SESSIONS_MAX: u8 = 9;
+pub const DIALOG_SESSIONS_MAX: u8 = 99;
 /// Longest time that one line of a dialogue file can let pass.
 pub const DIALOG_PASS_MS_MAX: u64 = 1_000 * 24 * 3_600_000;
 /// Octets of a line of a reply that a dialogue hears from a server, with its CRLF (RFC 5321 section 4.5.3.1.5).
@@ -397,4 +407,5 @@ pub const SHARED_OCTETS_MAX: u64 = BODY_MEMORY_TOTAL_OCTETS_MAX as u64
     + STORE_CACHE_OCTETS
     + STORE_WRITE_BUFFER_OCTETS_MAX
     + LOG_QUEUE_OCTETS_MAX as u64
+    + JOURNAL_ARENA_OCTETS as u64
     + (CONTROL_CONNECTIONS_MAX * (CONTROL_REQUEST_OCTETS_MAX + 2 * BODY_SLICE_OCTETS)) as u64;

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod arguments;
+pub mod audit;
 pub mod change;
 pub mod credential;
 pub mod direct;
@@ -14,7 +15,9 @@ pub mod failure;
 pub mod files;
 pub mod first_start;
 pub mod identity;
+pub mod import_log;
 pub mod list;
+pub mod live;
 pub mod localserve;
 pub mod mail;
 pub mod opt;
@@ -22,11 +25,13 @@ pub mod output;
 pub mod password;
 pub mod place;
 pub mod remote;
+pub mod replay;
 pub mod report;
 pub mod serve;
 pub mod spec;
 pub mod status;
 pub mod throttle;
+pub mod verify;
 
 use crate::server;
 use arguments::{Command, DataCommand, Place};
@@ -56,8 +61,11 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
             return localserve::localserve(&dir, port_base, &settings);
         }
         Command::LocalServePrepare { dir } => first_start::tell(&dir)?,
+        Command::Replay(order) => return replay::replay(&order),
+        Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
+        Command::ImportLog(what) => return import_log::import_log(&what),
         Command::ServeChild => return Ok(server::start::run()),
         Command::HashWorkerChild => return Ok(server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,
@@ -81,6 +89,8 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
         DataCommand::Status(form) => status::status(dir, form),
+        DataCommand::Verify(form, false) => verify::verify(dir, form),
+        DataCommand::Verify(_, true) => verify::accept_losses(dir),
         DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),

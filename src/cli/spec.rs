@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 pub enum Verb {
     LocalServe,
     Serve,
+    Audit,
+    Replay,
     ConfigCheck,
     DomainAdd,
     DomainRemove,
@@ -30,11 +32,13 @@ pub enum Verb {
     AliasList,
     AddressExplain,
     Status,
+    Verify,
     AuthReport,
     AuthExplain,
     AuthForgive,
     MailList,
     MailShow,
+    ImportLog,
     LocalServePrepare,
     ServeChild,
     HashWorkerChild,
@@ -242,6 +246,18 @@ pub const SPECS: &[Spec] = &[
          with the server's process. Exit code 69 if none runs.",
     ),
     spec(
+        Verb::Verify,
+        &["verify"],
+        "[--accept-losses]",
+        (0, 0),
+        &[Opt::Json, Opt::AcceptLosses, Opt::Dir, Opt::Config],
+        "look at every record and every body, and say what is wrong and what to do",
+        "Reads everything that is kept, whether or not a server runs, and changes nothing. Tells acknowledged mail that\n\
+         is missing, records that cannot be read or do not fit each other, bodies that are not whole, and what crashes\n\
+         left over. The last line sums. Exit code 0 if nothing is wrong, 65 if something is, 75 if another program has\n\
+         the directory.",
+    ),
+    spec(
         Verb::AuthReport,
         &["auth", "report"],
         "[--since DAYS|DATE]",
@@ -268,6 +284,58 @@ pub const SPECS: &[Spec] = &[
         "forget what the throttle holds against an address and its networks, or against a login",
         "",
     ),
+    spec(
+        Verb::Replay,
+        &["replay"],
+        "FILE|DIR... [--to HOST:PORT]",
+        (1, usize::MAX),
+        &[
+            Opt::Update,
+            Opt::To,
+            Opt::Submission,
+            Opt::Submissions,
+            Opt::Account,
+            Opt::PasswordFile,
+            Opt::Unknown,
+            Opt::Rate,
+            Opt::Count,
+            Opt::IOwnThisHost,
+            Opt::Json,
+        ],
+        "play dialogue files, in memory or against a server, and say what differs",
+        "Without --to each file is played in memory, the same on every machine; the first difference is shown with the\n\
+         lines around it, - what is written and + what came. Of a directory all files that end in .txt are played. The\n\
+         last line is `N passed, N failed`. Exit code 0 if all agree, 1 if one differs, 65 if a file is no dialogue.\n\
+         With --to the files are played against a server of any make on this machine, and a score card is printed:\n\
+         lost connections, replies of another class, what tells accounts apart, slow answers. Exit code 0 if nothing\n\
+         was found, 1 if something was, 69 if nobody answers.",
+    ),
+    spec(
+        Verb::Audit,
+        &["audit"],
+        "[--to HOST:PORT]",
+        (0, 0),
+        &[
+            Opt::To,
+            Opt::Submission,
+            Opt::Submissions,
+            Opt::Known,
+            Opt::Alias,
+            Opt::Samples,
+            Opt::Rate,
+            Opt::Only,
+            Opt::Jitter,
+            Opt::Threshold,
+            Opt::IOwnThisHost,
+            Opt::Json,
+        ],
+        "try a server as a stranger would, and say what it tells about who exists",
+        "Without --to it audits gatepost itself: a server of its own, which goes when it is done. It logs in to nobody\n\
+         and delivers nothing: it gives wrong passwords and asks for recipients. For each channel it says how many bits\n\
+         an answer tells about whether an address or login exists, 0 to 1. Exit code 1 if a channel that need not\n\
+         tell is above the threshold, 69 if there is no server. A host that is not this machine wants\n\
+         --i-own-this-host. --known and --alias name addresses that exist; others of the same shape are made up.",
+    ),
     spec(Verb::MailList, &["mail", "list"], "ACCOUNT", (1, 1), LIST, "the messages of an account", ""),
     spec(
         Verb::MailShow,
@@ -277,6 +345,19 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "a message on standard output, octet by octet as it is kept",
         "",
+    ),
+    spec(
+        Verb::ImportLog,
+        &["import-log"],
+        "FILE... [--format auto] [--out DIR] [--json]",
+        (1, usize::MAX),
+        &[Opt::Format, Opt::Out, Opt::Json],
+        "make dialogue files of what other servers' logs tell of their clients",
+        "Reads logs, plain or gzip (`-` is standard input), counts the tries that were refused, and writes one\n\
+         dialogue to DIR for each behaviour; passwords and names that are no role words are replaced. With --json one\n\
+         object: attempts, skipped lines, and how many dialogues were written. Formats: auto, mox, postfix,\n\
+         dovecot, exim, opensmtpd, postal, nginx, stalwart, sendmail, courier, cyrus, maddy, haraka, transcript,\n\
+         kerio, assp, domino, perdition, oracleims. Exit code 65 if a file was damaged.",
     ),
 ];
 

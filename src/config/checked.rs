@@ -1,5 +1,6 @@
 //! Configuration as meant: complete, in range, nothing left to interpret.
 
+use super::journal::JournalConfig;
 use super::keys::{Key, Kind, LISTENER};
 use super::throttle::ThrottleConfig;
 use super::written::{Origin, Problem, Written, WrittenListener};
@@ -53,6 +54,8 @@ pub struct Config {
     pub stop_grace_ms: u64,
     /// How hostile logins are throttled.
     pub throttle: ThrottleConfig,
+    /// What is kept of hostile sessions.
+    pub journal: JournalConfig,
 }
 
 /// Where the certificate is.
@@ -89,6 +92,7 @@ impl Config {
         let listeners = check.listeners();
         let throttle = check.throttle();
         let scram = check.scram();
+        let journal = check.journal();
         let limits = Limits {
             message_octets: check.number(Key::MessageOctets),
             connections: check.number(Key::Connections),
@@ -97,6 +101,7 @@ impl Config {
             auth_report_days: check.number(Key::AuthReportDays),
             new_place_notice: check.switch(Key::NewPlaceNotice),
             scram,
+            journal,
             disk_reserve_octets: check.number(Key::DiskReserveOctets),
             idle_seconds: check.number(Key::IdleSeconds),
             stop_grace_seconds: check.number(Key::StopGraceSeconds),
@@ -121,6 +126,7 @@ struct Limits {
     auth_report_days: u64,
     new_place_notice: bool,
     scram: ScramUse,
+    journal: JournalConfig,
     disk_reserve_octets: u64,
     idle_seconds: u64,
     stop_grace_seconds: u64,
@@ -152,6 +158,7 @@ impl Limits {
             idle_ms: self.idle_seconds.saturating_mul(1_000),
             stop_grace_ms: self.stop_grace_seconds.saturating_mul(1_000),
             throttle,
+            journal: self.journal,
         }
     }
 }
@@ -262,6 +269,27 @@ impl Check<'_> {
             self.problem(text.origin, Key::Scram.name(), what);
         }
         known.unwrap_or_default()
+    }
+
+    fn journal(&mut self) -> JournalConfig {
+        let usual = JournalConfig::default();
+        let events = match self.written.texts.get(&Key::JournalEvents) {
+            None => usual.events,
+            Some(text) => match text.value.parse() {
+                Ok(events) => events,
+                Err(why) => {
+                    let why: String = why;
+                    self.problem(text.origin, Key::JournalEvents.name(), why);
+                    usual.events
+                }
+            },
+        };
+        JournalConfig {
+            is_on: self.switch(Key::Journal),
+            events,
+            days: self.number(Key::JournalDays),
+            octets: self.number(Key::JournalOctets),
+        }
     }
 
     fn throttle(&mut self) -> ThrottleConfig {

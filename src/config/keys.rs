@@ -29,6 +29,14 @@ pub enum Key {
     NewPlaceNotice,
     /// Whose logins SCRAM is for.
     Scram,
+    /// Whether hostile sessions are recorded.
+    Journal,
+    /// Which.
+    JournalEvents,
+    /// Days their files are kept.
+    JournalDays,
+    /// Octets of their files.
+    JournalOctets,
     /// Seconds of silence.
     IdleSeconds,
     /// Seconds for running transactions at the end.
@@ -78,12 +86,16 @@ pub const LISTENER: &str = "listener";
 
 impl Key {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::Hostname,
         Self::DataDir,
         Self::AuthReportDays,
         Self::NewPlaceNotice,
         Self::Scram,
+        Self::Journal,
+        Self::JournalEvents,
+        Self::JournalDays,
+        Self::JournalOctets,
         Self::TlsCertificate,
         Self::TlsKey,
         Self::MessageOctets,
@@ -111,6 +123,10 @@ impl Key {
             Self::AuthReportDays => "auth-report-days",
             Self::NewPlaceNotice => "new-place-notice",
             Self::Scram => "scram",
+            Self::Journal => "journal",
+            Self::JournalEvents => "journal-events",
+            Self::JournalDays => "journal-days",
+            Self::JournalOctets => "journal-octets",
             Self::TlsCertificate => "tls.certificate",
             Self::TlsKey => "tls.key",
             Self::MessageOctets => "limits.message-octets",
@@ -146,6 +162,18 @@ impl Key {
             Self::TlsKey => Kind::Text("/etc/gatepost/key.pem"),
             Self::NewPlaceNotice => Kind::Switch { default: true },
             Self::Scram => Kind::Text("all"),
+            Self::Journal => Kind::Switch { default: true },
+            Self::JournalEvents => Kind::Text("fault offence login limit early-talk garbage"),
+            Self::JournalDays => Kind::Number {
+                min: 1,
+                max: limits::JOURNAL_DAYS_CEILING,
+                default: limits::JOURNAL_DAYS_DEFAULT,
+            },
+            Self::JournalOctets => Kind::Number {
+                min: limits::JOURNAL_OCTETS_FLOOR,
+                max: limits::JOURNAL_OCTETS_CEILING,
+                default: limits::JOURNAL_OCTETS_DEFAULT,
+            },
             Self::AuthReportDays => {
                 let default = limits::REPORT_DAYS_DEFAULT;
                 Kind::Number { min: 1, max: limits::REPORT_DAYS_CEILING, default }
@@ -182,6 +210,12 @@ impl Key {
             Self::DataDir => "everything is kept here; a relative path starts at this file",
             Self::NewPlaceNotice => "mail to the owner after a login from a new network",
             Self::Scram => "or \"app-passwords\", or \"off\": which passwords SCRAM is offered for",
+            Self::Journal => {
+                "hostile sessions are recorded under data-dir, to be played by `gatepost replay`"
+            }
+            Self::JournalEvents => "what makes a session worth a file, with spaces between",
+            Self::JournalDays => "days such a file is kept",
+            Self::JournalOctets => "octets of all of them; the oldest go first",
             Self::AuthReportDays => "days that `gatepost auth report` goes back",
             Self::TlsCertificate => "PEM, the chain, leaf first",
             Self::TlsKey => "PEM",

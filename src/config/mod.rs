@@ -5,6 +5,7 @@
 //! and directories are there is not known in this room; the command line looks.
 
 pub mod checked;
+pub mod journal;
 pub mod keys;
 pub mod throttle;
 pub mod written;

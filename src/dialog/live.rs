@@ -21,6 +21,8 @@ use std::net::IpAddr;
 pub enum InMemoryOnly {
     /// An answer is given in the world's place.
     AnswerGiven,
+    /// The server is slow with a client that has a record.
+    ServerIsSlow,
     /// Time passes.
     TimePasses,
     /// The server leaves.
@@ -31,6 +33,10 @@ pub enum InMemoryOnly {
     AliasWithoutMembers,
     /// What the server draws by chance is written down.
     ChanceGiven,
+    /// The throttle judges logins, which it does by a clock.
+    ThrottleAtWork,
+    /// Sessions come from several addresses.
+    SeveralSources,
 }
 
 impl InMemoryOnly {
@@ -39,11 +45,14 @@ impl InMemoryOnly {
     pub fn reason(self) -> &'static str {
         match self {
             Self::AnswerGiven => "an answer is given in the world's place",
+            Self::ServerIsSlow => "the server is slow with a client that has a record",
             Self::TimePasses => "time passes",
             Self::ServerLeaves => "the server leaves",
             Self::DirectoryUnavailable => "the directory cannot be asked",
             Self::AliasWithoutMembers => "an alias has no members",
             Self::ChanceGiven => "what the server draws by chance is written down",
+            Self::ThrottleAtWork => "the throttle judges logins by a clock",
+            Self::SeveralSources => "sessions come from several addresses",
         }
     }
 }
@@ -54,6 +63,7 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
     dialog.entries.iter().find_map(|Entry { line, kind }| {
         let why = match kind {
             Kind::Session(_, Event::Answer(..)) => InMemoryOnly::AnswerGiven,
+            Kind::Session(_, Event::Paced(_)) => InMemoryOnly::ServerIsSlow,
             Kind::Pass(_) => InMemoryOnly::TimePasses,
             Kind::Stop => InMemoryOnly::ServerLeaves,
             Kind::World(WorldFact::Unavailable) => InMemoryOnly::DirectoryUnavailable,
@@ -61,6 +71,10 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
                 InMemoryOnly::AliasWithoutMembers
             }
             Kind::Head(HeadKey::Seed) => InMemoryOnly::ChanceGiven,
+            Kind::Head(HeadKey::Throttle) if dialog.head.throttle => InMemoryOnly::ThrottleAtWork,
+            Kind::Session(_, Event::Open(_, Some(peer))) if *peer != dialog.head.peer => {
+                InMemoryOnly::SeveralSources
+            }
             Kind::Blank
             | Kind::Comment(_)
             | Kind::Head(
@@ -69,12 +83,14 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
                 | HeadKey::Clock
                 | HeadKey::Hostname
                 | HeadKey::Size
-                | HeadKey::Tls,
+                | HeadKey::Tls
+                | HeadKey::Throttle,
             )
             | Kind::World(WorldFact::Domain(..) | WorldFact::Account(_) | WorldFact::Alias(..))
             | Kind::Session(
                 _,
-                Event::Client(..)
+                Event::Open(..)
+                | Event::Client(..)
                 | Event::Reply(_)
                 | Event::Replies(..)
                 | Event::ReplyHas(_)
@@ -83,9 +99,11 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
                 | Event::TlsFailed
                 | Event::PeerClosed
                 | Event::Broken
-                | Event::Closed(_),
+                | Event::Closed(_)
+                | Event::Cut,
             )
-            | Kind::Message(_) => return None,
+            | Kind::Message(_)
+            | Kind::Count(..) => return None,
         };
         Some((*line, why))
     })
@@ -94,8 +112,8 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
 /// What whoever has the sockets does next. Numbers are those of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
-    /// Connect. Nothing is heard.
-    Connect(u8),
+    /// Connect to this door. Nothing is heard.
+    Connect(u8, Listener),
     /// A handshake with exactly this version and cipher suite: [`Heard::Secured`] or [`Heard::NotSecured`].
     Handshake(u8, TlsFacts),
     /// Send these octets, cut in any way. Nothing is heard: where the server does not take them, what it says
@@ -153,6 +171,8 @@ struct Place {
     block: Vec<ReplyLine>,
     /// Whether it is over.
     over: bool,
+    /// Whether a first `TLS:` line only says what the handshake of the door came to.
+    handshake_told: bool,
 }
 
 /// The client's part of a dialogue.
@@ -265,7 +285,8 @@ impl<'d> Caller<'d> {
 
     fn entry(&mut self, kind: &Kind) -> Step {
         match kind {
-            Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => {}
+            // What a server counts is its own affair.
+            Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) | Kind::Count(..) => {}
             Kind::Session(number, event) => {
                 let opened = self.connect(*number, event);
                 return self.session(*number, event, opened);
@@ -286,14 +307,31 @@ impl<'d> Caller<'d> {
         if self.places.contains_key(&number) {
             return false;
         }
-        self.places.insert(number, Place::default());
-        self.deeds.push_back((Deed::Connect(number), None));
-        match (self.dialog.head.listener, event) {
-            (Listener::Smtp | Listener::Submission, _) | (Listener::Submissions, Event::TlsFailed) => {}
-            (Listener::Submissions, Event::TlsUp(facts)) => self.handshake(number, facts.clone()),
-            (Listener::Submissions, _) => self.handshake(number, usual_tls()),
+        let head = self.dialog.head.listener;
+        let (listener, first) = if let Event::Open(listener, _) = event {
+            (listener.unwrap_or(head), self.after_open(number))
+        } else {
+            (head, Some(event))
+        };
+        self.deeds.push_back((Deed::Connect(number, listener), None));
+        let mut place = Place::default();
+        match (listener, first) {
+            (Listener::Smtp | Listener::Submission, _) | (Listener::Submissions, Some(Event::TlsFailed)) => {}
+            (Listener::Submissions, Some(Event::TlsUp(facts))) => {
+                place.handshake_told = true;
+                self.handshake(number, facts.clone());
+            }
+            (Listener::Submissions, Some(_) | None) => self.handshake(number, usual_tls()),
         }
+        self.places.insert(number, place);
         true
+    }
+
+    /// What follows the `OPEN:` line of a session.
+    fn after_open(&self, number: u8) -> Option<&'d Event> {
+        let dialog = self.dialog;
+        let rest = dialog.entries.get(self.at.saturating_add(1)..).unwrap_or_default();
+        rest.iter().find_map(|entry| entry.kind.of_session(number))
     }
 
     fn handshake(&mut self, number: u8, facts: TlsFacts) {
@@ -322,12 +360,21 @@ impl<'d> Caller<'d> {
             }
             Event::ReplyHas(text) => self.reply_has(number, text)?,
             Event::ReplyLacks(text) => self.reply_lacks(number, text)?,
+            Event::Open(..) if opened => {}
+            Event::Open(..) => return self.differs("this session is open already"),
             // The handshake a door begins with was begun when the session was opened.
-            Event::TlsUp(_) if opened && self.dialog.head.listener == Listener::Submissions => {}
+            Event::TlsUp(_) if std::mem::take(&mut place.handshake_told) => {}
             Event::TlsUp(facts) => self.handshake(number, facts.clone()),
             Event::TlsFailed => self.deeds.push_back((Deed::Send(number, NO_HANDSHAKE.to_vec()), None)),
+            // `in_memory_only` named it.
+            Event::Paced(_) => {}
             Event::PeerClosed => self.deeds.push_back((Deed::CloseSending(number), None)),
             Event::Broken => {
+                place.over = true;
+                self.deeds.push_back((Deed::Break(number), None));
+            }
+            Event::Cut if place.over => {}
+            Event::Cut => {
                 place.over = true;
                 self.deeds.push_back((Deed::Break(number), None));
             }
@@ -360,7 +407,8 @@ impl<'d> Caller<'d> {
                 | Kind::Session(..)
                 | Kind::Pass(_)
                 | Kind::Stop
-                | Kind::Message(_) => break,
+                | Kind::Message(_)
+                | Kind::Count(..) => break,
             }
             self.at = self.at.saturating_add(1);
         }
@@ -428,7 +476,7 @@ const NO_HANDSHAKE: &[u8] = b"This is no handshake.\r\n";
 /// The session of a deed; of none, the first.
 fn session_of(deed: &Deed) -> u8 {
     match deed {
-        Deed::Connect(number)
+        Deed::Connect(number, _)
         | Deed::Handshake(number, _)
         | Deed::Send(number, _)
         | Deed::CloseSending(number)

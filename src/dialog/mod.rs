@@ -33,10 +33,12 @@
 //! | `size: 65536` | octets of the largest message | `limits::MESSAGE_OCTETS_DEFAULT` |
 //! | `tls: none` | the server has no certificate | it has one |
 //! | `seed: 7` | where the server's chance begins | `0` |
+//! | `throttle: on` | logins are judged by the server's own login book, as below | `off` |
 //!
 //! # Lines
 //! A tag, a colon, and (unless nothing follows) a space and the rest. A line that begins with `#` is a
-//! comment. With several sessions a digit follows the tag's letters: `C2:`, `S2+:`, `CLOSE2:`.
+//! comment. With several sessions their number follows the tag's letters: `C2:`, `S2+:`, `CLOSE12:`. A session
+//! opens where it is named first.
 //!
 //! | line | means |
 //! |---|---|
@@ -56,32 +58,48 @@
 //! | `A: commit failed` | the answer to the question asked, or to the next one of its kind (see [`Given`]) |
 //! | `A: commit wait` | the next question of this kind stays open until another `A:` answers it |
 //! | `T: +5m` | time passes (`ms`, `s`, `m`, `h`), and what falls due happens |
+//! | `OPEN2: submission 198.51.100.7` | this session opens here, at this door and from there; each may be left out and is then that of the head |
 //! | `TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256` | the handshake succeeds |
 //! | `TLS: failed` | it does not |
+//! | `PACE: greeting=5s refusal=2s` | from here on the server serves this session so slowly; before its first line, the greeting too |
 //! | `EOF:` | the client closes its side |
 //! | `RST:` | the connection breaks |
 //! | `STOP:` | the server leaves |
 //! | `CLOSE: quit` | the session has ended, and why ([`Cause::name`](crate::contract::Cause::name)) |
+//! | `CUT:` | what is known of this session ends here; whatever it does from here on is not compared |
 //! | `M: <a@b.example> a@example.org` | the next durable message has this envelope: sender, and one recipient for each copy |
 //! | `M: none` | no other message became durable |
 //! | `P: Received: from client.example` | the fields put in front of it have one, unfolded, that begins so |
 //! | `P!: Message-ID:` | … have none that begins so |
 //! | `B: text` | its body goes on with this and CRLF; the last `B:` must reach its end |
 //! | `B-: text` | its body goes on with this alone |
+//! | `COUNT: login/wrong-password 3` | so often this was counted, by all sessions together; such lines stand last |
 //!
 //! Every reply and the end of every session that ends must be written down: a dialogue that says less than
-//! what happened differs from it. Messages may be left out.
+//! what happened differs from it. Messages may be left out. Counters too; but where one is written down, every
+//! one that is not zero has to be.
+//!
+//! # The throttle
+//! Without `throttle: on` a login has its verdict at once, from the world. With it, logins go through the login
+//! book and the verifier of the server, with the rules a server has unless it is told otherwise. A refusal then
+//! leaves when it would leave there: no earlier than half a second after it was asked for, which a `T:` line has
+//! to let pass. Hashing takes no time, and connections are let in whatever the book says.
 //!
 //! # Players
 //! [`play`] has the world and the clock in its hands and no socket. [`live`] is the client's part alone, for
 //! whoever has sockets and a server whose world is the one written down; it takes the copies of a message in
 //! any order, and what [only a player in memory](live::in_memory_only) can do is left to that one.
 //!
+//! [`visit`] is the client of a server of any make, whose replies are judged by their class.
+//!
+//! [`changes`](play::update::changes) says what a dialogue would have to say to agree with what happens.
+//!
 //! # Escapes
 //! In `C`, `B`: `\r`, `\n`, `\t`, `\0`, `\\`, `\xNN`, and counted runs: `\{1000:a}` is a thousand times `a`,
 //! `\{3:NOOP\r\n}` three lines; `}` inside is `\x7d`. A space at the end of a line is `\x20`. Letters of every
 //! script stand for their UTF-8 octets.
 
+mod book;
 mod compare;
 pub mod heard;
 pub mod kept;
@@ -93,10 +111,11 @@ mod seat;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod visit;
 pub mod world;
 
-use crate::auth::verdict::Unavailability;
-use crate::contract::{Cause, CommitAnswer, Listener, RoomAnswer, TlsFacts};
+use crate::auth::verdict::{ThrottleRule, Unavailability};
+use crate::contract::{Cause, CommitAnswer, Listener, Pace, RoomAnswer, TlsFacts};
 use crate::directory::credential::MainPassword;
 use crate::limits;
 use crate::policy::recipient::Expansion;
@@ -134,6 +153,8 @@ pub struct Head {
     pub tls_available: bool,
     /// Where the server's chance begins.
     pub seed: u64,
+    /// Whether logins go through the login book of the throttle.
+    pub throttle: bool,
 }
 
 impl Head {
@@ -149,6 +170,7 @@ impl Head {
             message_octets_max: limits::MESSAGE_OCTETS_DEFAULT,
             tls_available: true,
             seed: 0,
+            throttle: false,
         }
     }
 }
@@ -184,6 +206,26 @@ pub enum Kind {
     Stop,
     /// A message became durable, or none did.
     Message(MessageExpected),
+    /// `COUNT:` the counter of this name, which is not zero.
+    Count(String, u64),
+}
+
+impl Kind {
+    /// The event of this session, if it is one.
+    pub(crate) fn of_session(&self, number: u8) -> Option<&Event> {
+        match self {
+            Self::Session(of, event) if *of == number => Some(event),
+            Self::Session(..)
+            | Self::Blank
+            | Self::Comment(_)
+            | Self::Head(_)
+            | Self::World(_)
+            | Self::Pass(_)
+            | Self::Stop
+            | Self::Message(_)
+            | Self::Count(..) => None,
+        }
+    }
 }
 
 /// The keys of the head.
@@ -203,12 +245,22 @@ pub enum HeadKey {
     Tls,
     /// `seed`
     Seed,
+    /// `throttle`
+    Throttle,
 }
 
 impl HeadKey {
     /// All of them, in the order of a file.
-    pub const ALL: [Self; 7] =
-        [Self::Listener, Self::Peer, Self::Clock, Self::Hostname, Self::Size, Self::Tls, Self::Seed];
+    pub const ALL: [Self; 8] = [
+        Self::Listener,
+        Self::Peer,
+        Self::Clock,
+        Self::Hostname,
+        Self::Size,
+        Self::Tls,
+        Self::Seed,
+        Self::Throttle,
+    ];
 
     /// The word in front of the colon.
     #[must_use]
@@ -221,6 +273,7 @@ impl HeadKey {
             Self::Size => "size",
             Self::Tls => "tls",
             Self::Seed => "seed",
+            Self::Throttle => "throttle",
         }
     }
 }
@@ -258,6 +311,8 @@ pub struct AccountFact {
 /// Something of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// `OPEN:` it opens at this door, from this address; of the head where there is none.
+    Open(Option<Listener>, Option<IpAddr>),
     /// `C:` with CRLF (true) or `C-:` without (false).
     Client(Text, bool),
     /// `S:`
@@ -274,12 +329,16 @@ pub enum Event {
     TlsUp(TlsFacts),
     /// `TLS: failed`
     TlsFailed,
+    /// `PACE:`
+    Paced(Pace),
     /// `EOF:`
     PeerClosed,
     /// `RST:`
     Broken,
     /// `CLOSE:`
     Closed(Cause),
+    /// `CUT:`
+    Cut,
 }
 
 /// An expected reply, or one line of it.
@@ -369,7 +428,7 @@ pub enum Given {
 }
 
 /// Every answer that can be written down, with the question it belongs to and its word.
-pub const GIVEN: [(About, &str, Given); 17] = [
+pub const GIVEN: [(About, &str, Given); 22] = [
     (About::Room, "enough", Given::Room(RoomAnswer::Enough)),
     (About::Room, "disk-full", Given::Room(RoomAnswer::DiskFull)),
     (About::Room, "unavailable", Given::Room(RoomAnswer::Unavailable)),
@@ -384,6 +443,11 @@ pub const GIVEN: [(About, &str, Given); 17] = [
     (About::Login, "directory-unavailable", Given::Login(Unavailability::Directory)),
     (About::Login, "hash-queue-full", Given::Login(Unavailability::QueueFull)),
     (About::Login, "hash-worker-unavailable", Given::Login(Unavailability::Worker)),
+    (About::Login, "deny-list", Given::Login(Unavailability::Throttled(ThrottleRule::DenyList))),
+    (About::Login, "too-many-from-host", Given::Login(Unavailability::Throttled(ThrottleRule::Host))),
+    (About::Login, "too-many-from-net", Given::Login(Unavailability::Throttled(ThrottleRule::Net))),
+    (About::Login, "too-many-from-site", Given::Login(Unavailability::Throttled(ThrottleRule::Wide))),
+    (About::Login, "too-many-for-login", Given::Login(Unavailability::Throttled(ThrottleRule::Login))),
     (About::Commit, "durable", Given::Commit(CommitAnswer::Durable)),
     (About::Commit, "disk-full", Given::Commit(CommitAnswer::DiskFull)),
     (About::Commit, "failed", Given::Commit(CommitAnswer::Failed)),

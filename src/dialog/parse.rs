@@ -5,12 +5,14 @@ use super::{
     About, AccountFact, CAUSES, DEFAULT_HOSTNAME, Dialog, Entry, Event, GIVEN, Given, Head, HeadKey, Kind,
     MAGIC, MessageExpected, ReplyLine, TLS_VERSIONS, WorldFact,
 };
-use crate::contract::{Listener, TlsFacts};
+use crate::contract::{Listener, Pace, TlsFacts};
 use crate::directory::AccountState;
 use crate::directory::credential::MainPassword;
 use crate::limits::{DIALOG_FILE_OCTETS_MAX, DIALOG_PASS_MS_MAX, DIALOG_SESSIONS_MAX};
 use crate::mail::date;
 use crate::types::{Address, Domain, Enhanced};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Why a text is no dialogue, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,7 @@ struct Reader {
     head: Head,
     last_key: Option<HeadKey>,
     head_over: bool,
+    counts: BTreeSet<String>,
     entries: Vec<Entry>,
 }
 
@@ -69,7 +72,7 @@ impl Reader {
         let hostname = Domain::parse(DEFAULT_HOSTNAME)
             .map_err(|error| DialogError { line: 1, what: format!("{DEFAULT_HOSTNAME}: {error}") })?;
         let head = Head::new(Listener::Smtp, hostname);
-        Ok(Self { head, last_key: None, head_over: false, entries: Vec::new() })
+        Ok(Self { head, last_key: None, head_over: false, counts: BTreeSet::new(), entries: Vec::new() })
     }
 
     fn line(&mut self, text: &str) -> Read<Kind> {
@@ -96,7 +99,30 @@ impl Reader {
             );
         }
         self.head_over = true;
+        if tag == "COUNT" {
+            return self.count(rest);
+        }
+        if !self.counts.is_empty() {
+            return Err("only \"COUNT:\" lines and comments follow a \"COUNT:\" line".into());
+        }
         event_line(tag, rest)
+    }
+
+    /// A counter, and what it came to.
+    fn count(&mut self, rest: &str) -> Read<Kind> {
+        let wrong =
+            || "what was counted is written like \"login/wrong-password 3\", and only once".to_owned();
+        let (name, count) = rest.split_once(' ').ok_or_else(wrong)?;
+        let is_word = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let (event, kind) = name.split_once('/').ok_or_else(wrong)?;
+        let count = number(count)?;
+        if !is_word(event) || !is_word(kind) || count == 0 || !self.counts.insert(name.to_owned()) {
+            return Err(wrong());
+        }
+        Ok(Kind::Count(name.to_owned(), count))
     }
 
     fn head_line(&mut self, key: HeadKey, value: &str) -> Read<Kind> {
@@ -120,10 +146,7 @@ impl Reader {
         let head = &mut self.head;
         match key {
             HeadKey::Listener => {
-                head.listener = [Listener::Smtp, Listener::Submission, Listener::Submissions]
-                    .into_iter()
-                    .find(|listener| listener.name() == value)
-                    .ok_or("a listener is smtp, submission or submissions")?;
+                head.listener = listener(value).ok_or("a listener is smtp, submission or submissions")?;
             }
             HeadKey::Peer => {
                 head.peer = value.parse().map_err(|_| "a peer is an IP address without a port")?
@@ -142,6 +165,13 @@ impl Reader {
                 };
             }
             HeadKey::Seed => head.seed = number(value)?,
+            HeadKey::Throttle => {
+                head.throttle = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err("throttle is \"on\" or \"off\"".into()),
+                };
+            }
         }
         Ok(Kind::Head(key))
     }
@@ -173,6 +203,9 @@ fn event_line(tag: &str, rest: &str) -> Read<Kind> {
         },
     };
     let event = match (name, mark, rest) {
+        ("OPEN", "", _) if session > 1 => open(rest)?,
+        ("OPEN", "", _) => return Err("the first session opens as the head says".into()),
+        ("CUT", "", "") => Event::Cut,
         ("C", "", _) => Event::Client(octets(rest)?, true),
         ("C", "-", _) => Event::Client(octets(rest)?, false),
         ("S", "", _) => Event::Reply(reply(rest)?),
@@ -188,6 +221,7 @@ fn event_line(tag: &str, rest: &str) -> Read<Kind> {
         }
         ("TLS", "", "failed") => Event::TlsFailed,
         ("TLS", "", _) => Event::TlsUp(tls(rest)?),
+        ("PACE", "", _) => Event::Paced(pace(rest)?),
         ("EOF", "", "") => Event::PeerClosed,
         ("RST", "", "") => Event::Broken,
         ("CLOSE", "", _) => Event::Closed(
@@ -200,6 +234,32 @@ fn event_line(tag: &str, rest: &str) -> Read<Kind> {
         }
     };
     Ok(Kind::Session(session, event))
+}
+
+fn listener(name: &str) -> Option<Listener> {
+    [Listener::Smtp, Listener::Submission, Listener::Submissions]
+        .into_iter()
+        .find(|listener| listener.name() == name)
+}
+
+/// What follows `OPEN2:`: a door, an address, both or nothing.
+fn open(text: &str) -> Read<Event> {
+    let wrong = || {
+        "a session opens at a door, from an address, like \"submission 198.51.100.7\"; either may be left out"
+            .to_owned()
+    };
+    let peer = |word: &str| word.parse::<IpAddr>().ok();
+    match text.split_once(' ') {
+        None if text.is_empty() => Ok(Event::Open(None, None)),
+        None => match (listener(text), peer(text)) {
+            (None, None) => Err(wrong()),
+            (door, peer) => Ok(Event::Open(door, peer)),
+        },
+        Some((door, from)) => {
+            let (door, peer) = listener(door).zip(peer(from)).ok_or_else(wrong)?;
+            Ok(Event::Open(Some(door), Some(peer)))
+        }
+    }
 }
 
 /// A text without escapes that is not empty.
@@ -237,10 +297,26 @@ fn address(text: &str) -> Read<Address> {
 fn pass(text: &str) -> Read<u64> {
     let wrong = || "time passes by +1ms, +1s, +1m or +1h, and not longer than 1000 days".to_owned();
     let amount = text.strip_prefix('+').ok_or_else(wrong)?;
+    amount_of_time(amount).ok_or_else(wrong)
+}
+
+/// What follows `PACE:`.
+fn pace(text: &str) -> Read<Pace> {
+    let wrong =
+        || "a pace is written like \"greeting=5s refusal=2s\", and is not longer than a day".to_owned();
+    let (greeting, refusal) = text.split_once(' ').ok_or_else(wrong)?;
+    let amount = |text: &str, key: &str| {
+        let ms = text.strip_prefix(key).and_then(amount_of_time);
+        ms.filter(|ms| *ms <= 24 * 3_600_000).ok_or_else(wrong)
+    };
+    Ok(Pace { greeting_ms: amount(greeting, "greeting=")?, refusal_ms: amount(refusal, "refusal=")? })
+}
+
+/// A number with a unit.
+fn amount_of_time(amount: &str) -> Option<u64> {
     let digits = amount.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = UNITS.into_iter().find(|(name, _)| Some(*name) == amount.strip_prefix(digits));
-    let (_, ms) = unit.ok_or_else(wrong)?;
-    number(digits)?.checked_mul(ms).filter(|ms| *ms <= DIALOG_PASS_MS_MAX).ok_or_else(wrong)
+    let (_, ms) = UNITS.into_iter().find(|(name, _)| Some(*name) == amount.strip_prefix(digits))?;
+    number(digits).ok()?.checked_mul(ms).filter(|ms| *ms <= DIALOG_PASS_MS_MAX)
 }
 
 /// Units of time, longest first.

@@ -1,32 +1,29 @@
 //! Plays a dialogue in memory and says where the session differs from what is written.
 
+mod cuts;
+mod recorded;
+pub mod update;
+
+use super::book::{Book, Judged};
 use super::compare::{Claimed, Seen, matches, shown, wire};
-use super::seat::{Around, Seat};
+use super::seat::{Around, Opening, Seat};
 pub use super::seat::{DurableMessage, Transcript};
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind, MessageExpected, ReplyLine};
-use crate::contract::{self, Cause, Listener, PeerFacts, TlsFacts};
+use crate::contract::{self, Cause, Listener, Pace, PeerFacts, TlsFacts};
+use crate::journal::{Arena, Tape};
 use crate::limits::{IDLE_MS, SESSION_MS_MAX};
 use crate::smtp::session::Settings;
 use crate::types::{Chance, ChannelBindings, Moment, Now, SessionId, UnixTime};
-use std::collections::BTreeMap;
+pub use cuts::Cuts;
+use cuts::next_piece;
+pub use recorded::play_recorded;
+use recorded::settings_of;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where the monotonic clock of a dialogue begins: not at zero, so that nothing relies on that.
 const BEGIN: Moment = Moment(1_000_000);
-
-/// How the client's octets are cut into reads. Whatever it is, a session has to do the same.
-#[derive(Debug)]
-pub enum Cuts<'c> {
-    /// What is sent in a row arrives at once.
-    Whole,
-    /// In pieces of so many octets, at least one.
-    Every(usize),
-    /// Whole, but for one cut behind so many octets of all that clients send.
-    Behind(usize),
-    /// In pieces of chance.
-    Chance(&'c mut Chance),
-}
 
 /// What came of a dialogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +34,8 @@ pub struct Report {
     pub sessions: BTreeMap<u8, Transcript>,
     /// The messages that became durable, in order.
     pub messages: Vec<DurableMessage>,
+    /// What was counted, by name; nothing that is zero.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// A difference between a dialogue and what happened.
@@ -86,16 +85,21 @@ fn play_as(dialog: &Dialog, cuts: &mut Cuts<'_>, strict: bool) -> Report {
         Ok(world) => world,
         Err((line, what)) => {
             let difference = Some(Difference { line, what, is_law: false });
-            return Report { difference, sessions: BTreeMap::new(), messages: Vec::new() };
+            return Report {
+                difference,
+                sessions: BTreeMap::new(),
+                messages: Vec::new(),
+                counters: BTreeMap::new(),
+            };
         }
     };
     let mut player = Player::new(dialog, &world, cuts, strict);
     let played = player.run();
     let sessions =
         player.places.iter().map(|(number, place)| (*number, place.seat.transcript.clone())).collect();
-    let messages = player.messages.clone();
+    let (messages, counters) = (player.messages.clone(), player.counters());
     let difference = played.and_then(|()| player.afterlife()).err();
-    Report { difference, sessions, messages }
+    Report { difference, sessions, messages, counters }
 }
 
 /// A session and how far its dialogue has come.
@@ -109,6 +113,11 @@ struct Place {
     end_seen: bool,
     /// Client octets not yet given to it.
     waiting: Vec<u8>,
+    facts: PeerFacts,
+    /// Where it was opened by an `OPEN:` line, a first `TLS:` line only says what its handshake came to.
+    handshake_told: bool,
+    /// Whether a `CUT:` line stood, and how many notes there were by then.
+    cut: Option<usize>,
 }
 
 struct Player<'p, 'c> {
@@ -120,36 +129,39 @@ struct Player<'p, 'c> {
     places: BTreeMap<u8, Place>,
     messages: Vec<DurableMessage>,
     claimed: Claimed,
+    /// What judges logins, where it is not the world.
+    book: Option<Book>,
+    /// Counters that were written down.
+    counted: BTreeSet<&'p str>,
     /// Octets all clients sent.
     sent: usize,
     line: usize,
     /// Whether what is expected counts.
     strict: bool,
+    /// What recordings of the sessions are made in.
+    recording: Option<Arc<Arena>>,
 }
 
 type Step = Result<(), Difference>;
 
 impl<'p, 'c> Player<'p, 'c> {
     fn new(dialog: &'p Dialog, world: &'p World, cuts: &'p mut Cuts<'c>, strict: bool) -> Self {
-        let settings = Settings {
-            hostname: dialog.head.hostname.clone(),
-            message_octets_max: dialog.head.message_octets_max,
-            tls_available: dialog.head.tls_available,
-            scram: crate::types::ScramUse::All,
-            idle_ms: IDLE_MS,
-        };
+        let settings = settings_of(dialog);
         Self {
             dialog,
             world,
             cuts,
-            settings: Arc::new(settings),
+            settings,
             now: BEGIN,
             places: BTreeMap::new(),
             messages: Vec::new(),
             claimed: Claimed::default(),
+            book: dialog.head.throttle.then(|| Book::new(BEGIN, world, dialog.head.seed)),
+            counted: BTreeSet::new(),
             sent: 0,
             line: 1,
             strict,
+            recording: None,
         }
     }
 
@@ -174,7 +186,7 @@ impl<'p, 'c> Player<'p, 'c> {
             let speaker = match kind {
                 Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => continue,
                 Kind::Session(number, Event::Client(..)) => Some(*number),
-                Kind::Session(..) | Kind::Pass(_) | Kind::Stop | Kind::Message(_) => None,
+                Kind::Session(..) | Kind::Pass(_) | Kind::Stop | Kind::Message(_) | Kind::Count(..) => None,
             };
             // What one client says in a row arrives together.
             if speaker.is_none() || speaker != speaking {
@@ -192,18 +204,45 @@ impl<'p, 'c> Player<'p, 'c> {
         if self.strict { self.end() } else { Ok(()) }
     }
 
-    fn entry(&mut self, kind: &Kind) -> Step {
+    fn entry(&mut self, kind: &'p Kind) -> Step {
         match kind {
             Kind::Blank | Kind::Comment(_) | Kind::Head(_) | Kind::World(_) => Ok(()),
             Kind::Session(number, event) => self.session(*number, event),
             Kind::Pass(ms) => self.pass(*ms),
             Kind::Stop => self.stop(),
             Kind::Message(expected) => self.message(expected),
+            Kind::Count(name, count) => self.count(name, *count),
         }
     }
 
-    /// Takes durable messages over and looks whether a law was broken.
+    /// Brings logins to the book and verdicts back, until nothing more is asked and nothing leaves now.
+    fn consult_book(&mut self) {
+        let around = self.around();
+        let Some(book) = &mut self.book else { return };
+        loop {
+            for place in self.places.values_mut() {
+                if place.seat.end().is_some() {
+                    book.forget(place.facts.session);
+                }
+                if let Some((ticket, question)) = place.seat.take_for_book() {
+                    book.ask(around.now, place.facts, ticket, question);
+                }
+            }
+            let judged = book.due(around.now);
+            if judged.is_empty() {
+                return;
+            }
+            for Judged { session, ticket, answer } in judged {
+                if let Some(place) = self.places.values_mut().find(|place| place.facts.session == session) {
+                    place.seat.judged(around, ticket, answer);
+                }
+            }
+        }
+    }
+
+    /// Consults the book, takes durable messages over and looks whether a law was broken.
     fn after_step(&mut self) -> Step {
+        self.consult_book();
         let mut broken = None;
         for (number, place) in &mut self.places {
             self.messages.append(&mut place.seat.durable);
@@ -219,40 +258,79 @@ impl<'p, 'c> Player<'p, 'c> {
         let around = self.around();
         let head = &self.dialog.head;
         let settings = &self.settings;
+        let has_book = self.book.is_some();
+        let (listener, address) = match event {
+            Some(Event::Open(listener, peer)) => {
+                (listener.unwrap_or(head.listener), peer.unwrap_or(head.peer))
+            }
+            Some(_) | None => (head.listener, head.peer),
+        };
+        let first = match event {
+            Some(Event::Open(..)) => self.after_open(number),
+            Some(_) | None => event,
+        };
+        let pace =
+            if self.places.contains_key(&number) { Pace::default() } else { self.pace_at_open(number) };
+        let recording = self.recording.clone();
         self.places.entry(number).or_insert_with(|| {
             let mut seed = [number; 32];
             for (to, from) in seed.iter_mut().zip(head.seed.to_be_bytes()) {
                 *to = from;
             }
-            let facts = PeerFacts {
-                session: SessionId(u64::from(number)),
-                address: head.peer,
-                listener: head.listener,
-            };
-            let tls = match (head.listener, event) {
+            let facts = PeerFacts { session: SessionId(u64::from(number)), address, listener };
+            let tls = match (listener, first) {
                 (Listener::Submissions, Some(Event::TlsUp(facts))) => Some(facts.clone()),
                 (Listener::Submissions, _) => Some(usual_tls()),
                 (Listener::Smtp | Listener::Submission, _) => None,
             };
             Place {
-                seat: Seat::open(around, facts, Arc::clone(settings), Chance::from_seed(seed), tls),
+                seat: Seat::open(
+                    around,
+                    facts,
+                    Opening {
+                        settings: Arc::clone(settings),
+                        chance: Chance::from_seed(seed),
+                        tls,
+                        pace,
+                        has_book,
+                        tape: Tape::new(recording, facts, around.now),
+                    },
+                ),
                 matched: 0,
                 block: Vec::new(),
                 end_seen: false,
                 waiting: Vec::new(),
+                facts,
+                handshake_told: listener == Listener::Submissions && matches!(first, Some(Event::TlsUp(_))),
+                cut: None,
             }
         })
     }
 
+    /// What follows the `OPEN:` line of a session.
+    fn after_open(&self, number: u8) -> Option<&'p Event> {
+        let dialog = self.dialog;
+        let rest = dialog.entries.iter().skip_while(|entry| entry.line <= self.line);
+        rest.filter_map(|entry| entry.kind.of_session(number)).next()
+    }
+
     fn session(&mut self, number: u8, event: &Event) -> Step {
         let around = self.around();
-        // Where the door begins with a handshake, a first `TLS:` line only says what it came to.
-        let opens = !self.places.contains_key(&number) && self.dialog.head.listener == Listener::Submissions;
+        let is_new = !self.places.contains_key(&number);
         let place = self.place(number, Some(event));
+        if place.cut.is_some() {
+            return self.differs("nothing more is known of this session: it was cut above");
+        }
         if !place.block.is_empty() && !matches!(event, Event::Reply(_)) {
             return self.differs("the reply begun above (\"250-\") has no last line");
         }
+        // Where the door begins with a handshake, a first `TLS:` line only says what it came to.
+        let opens = place.handshake_told && matches!(event, Event::TlsUp(_));
+        place.handshake_told &= matches!(event, Event::Open(..));
         match event {
+            Event::Open(..) if is_new => {}
+            Event::Open(..) => return self.differs("this session is open already"),
+            Event::Cut => place.cut = Some(place.seat.transcript.notes.len()),
             Event::Client(text, crlf) => {
                 text.expand(&mut place.waiting);
                 if *crlf {
@@ -278,10 +356,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 if !place.seat.awaits_handshake() {
                     return self.differs("no handshake was asked for");
                 }
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
+            Event::Paced(pace) => place.seat.happen(around, contract::Event::Paced(*pace)),
             Event::PeerClosed => place.seat.close_peer(around),
-            Event::Broken => place.seat.cut_off(Cause::Broken),
+            Event::Broken => place.seat.cut_off(around, Cause::Broken),
             Event::Closed(expected) => self.closed(number, *expected)?,
         }
         self.after_step()
@@ -345,8 +424,11 @@ impl<'p, 'c> Player<'p, 'c> {
             | Event::Answer(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
+            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
+            | Event::Open(..)
+            | Event::Cut
             | Event::Closed(_) => Ok(()),
         }
     }
@@ -382,7 +464,8 @@ impl<'p, 'c> Player<'p, 'c> {
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        self.places.values().filter_map(|place| place.seat.next_deadline()).min()
+        let seats = self.places.values().filter_map(|place| place.seat.next_deadline());
+        seats.chain(self.book.as_ref().and_then(Book::next_deadline)).min()
     }
 
     fn fire(&mut self) -> Step {
@@ -406,6 +489,28 @@ impl<'p, 'c> Player<'p, 'c> {
         checked.or_else(|what| self.differs(what))
     }
 
+    /// What all sessions counted, as far as they are known.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters: BTreeMap<String, u64> = BTreeMap::new();
+        for place in self.places.values() {
+            let notes = &place.seat.transcript.notes;
+            for note in notes.iter().take(place.cut.unwrap_or(notes.len())) {
+                let (event, kind) = note.counter();
+                let count = counters.entry(format!("{event}/{kind}")).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        counters
+    }
+
+    fn count(&mut self, name: &'p str, expected: u64) -> Step {
+        self.counted.insert(name);
+        match self.counters().get(name).copied().unwrap_or_default() {
+            count if count == expected => Ok(()),
+            count => self.differs(format!("expected {name} {expected}, and {count} were counted")),
+        }
+    }
+
     /// What was not written down, at the end.
     fn end(&mut self) -> Step {
         if let Err(what) = self.claimed.body_is_whole(&seen(&self.messages, self.world)) {
@@ -413,6 +518,9 @@ impl<'p, 'c> Player<'p, 'c> {
         }
         let numbers: Vec<u8> = self.places.keys().copied().collect();
         for number in numbers {
+            if self.place(number, None).cut.is_some() {
+                continue;
+            }
             self.no_reply_left(number)?;
             let place = self.place(number, None);
             if let Some(about) = place.seat.unused_answer() {
@@ -426,7 +534,11 @@ impl<'p, 'c> Player<'p, 'c> {
                 ));
             }
         }
-        Ok(())
+        let counters = if self.counted.is_empty() { BTreeMap::new() } else { self.counters() };
+        match counters.iter().find(|(name, _)| !self.counted.contains(name.as_str())) {
+            Some((name, count)) => self.differs(format!("this is not written down: COUNT: {name} {count}")),
+            None => Ok(()),
+        }
     }
 
     /// The law that every session ends when only timers remain. What happens here is not compared.
@@ -434,7 +546,7 @@ impl<'p, 'c> Player<'p, 'c> {
         let around = self.around();
         for place in self.places.values_mut() {
             if place.seat.awaits_handshake() {
-                place.seat.cut_off(Cause::TlsFailed);
+                place.seat.cut_off(around, Cause::TlsFailed);
             }
             place.seat.release(around);
         }
@@ -459,26 +571,6 @@ fn seen<'m>(messages: &'m [DurableMessage], world: &World) -> Vec<Seen<'m>> {
         body: &message.body,
     };
     messages.iter().map(one).collect()
-}
-
-/// How many octets the next read brings.
-fn next_piece(cuts: &mut Cuts<'_>, sent: usize, left: usize) -> usize {
-    match cuts {
-        Cuts::Whole => left,
-        Cuts::Every(octets) => (*octets).max(1),
-        Cuts::Behind(octets) => match octets.checked_sub(sent) {
-            Some(until) if until > 0 => until,
-            Some(_) | None => left,
-        },
-        Cuts::Chance(chance) => {
-            let ceiling = match chance.below(3) {
-                0 => 3,
-                1 => 64,
-                _ => u64::try_from(left).unwrap_or(u64::MAX),
-            };
-            usize::try_from(chance.below(ceiling)).unwrap_or_default().saturating_add(1)
-        }
-    }
 }
 
 /// What logins of a dialogue can be bound to: `tls-exporter`, 32 octets of the letter E.

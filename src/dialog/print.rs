@@ -22,7 +22,9 @@ pub fn print(dialog: &Dialog) -> String {
     out
 }
 
-fn kind(head: &Head, kind: &Kind) -> String {
+/// One line of a dialogue with this head, without its end.
+#[must_use]
+pub fn kind(head: &Head, kind: &Kind) -> String {
     match kind {
         Kind::Blank => String::new(),
         Kind::Comment(text) => format!("#{text}"),
@@ -32,6 +34,7 @@ fn kind(head: &Head, kind: &Kind) -> String {
         Kind::Pass(ms) => line("T", &pass(*ms)),
         Kind::Stop => line("STOP", ""),
         Kind::Message(expected) => message(expected),
+        Kind::Count(name, count) => line("COUNT", &format!("{name} {count}")),
     }
 }
 
@@ -49,6 +52,7 @@ fn head_value(head: &Head, key: HeadKey) -> String {
         HeadKey::Size => head.message_octets_max.to_string(),
         HeadKey::Tls => if head.tls_available { "available" } else { "none" }.to_owned(),
         HeadKey::Seed => head.seed.to_string(),
+        HeadKey::Throttle => if head.throttle { "on" } else { "off" }.to_owned(),
     }
 }
 
@@ -86,6 +90,11 @@ fn each(key: &str, addresses: &[Address]) -> String {
 
 fn session(number: u8, event: &Event) -> String {
     let (name, mark, rest) = match event {
+        Event::Open(door, peer) => {
+            let words =
+                door.iter().map(|door| door.name().to_owned()).chain(peer.iter().map(ToString::to_string));
+            ("OPEN", "", words.collect::<Vec<_>>().join(" "))
+        }
         Event::Client(text, true) => ("C", "", text.to_string()),
         Event::Client(text, false) => ("C", "-", text.to_string()),
         Event::Reply(reply) => ("S", "", reply_line(reply)),
@@ -95,9 +104,14 @@ fn session(number: u8, event: &Event) -> String {
         Event::Answer(about, given) => ("A", "", format!("{} {}", about.name(), given_word(*about, given))),
         Event::TlsUp(facts) => ("TLS", "", format!("up {} {}", facts.version, facts.cipher)),
         Event::TlsFailed => ("TLS", "", "failed".to_owned()),
+        Event::Paced(pace) => {
+            let (greeting, refusal) = (amount(pace.greeting_ms), amount(pace.refusal_ms));
+            ("PACE", "", format!("greeting={greeting} refusal={refusal}"))
+        }
         Event::PeerClosed => ("EOF", "", String::new()),
         Event::Broken => ("RST", "", String::new()),
         Event::Closed(cause) => ("CLOSE", "", cause.name().to_owned()),
+        Event::Cut => ("CUT", "", String::new()),
     };
     let digits = if number == 1 { String::new() } else { number.to_string() };
     line(&format!("{name}{digits}{mark}"), &rest)
@@ -121,7 +135,9 @@ fn given_word(about: About, given: &Given) -> &'static str {
     }
 }
 
-pub(super) fn reply_line(reply: &ReplyLine) -> String {
+/// An expected reply, or one line of it, as it stands behind its tag.
+#[must_use]
+pub fn reply_line(reply: &ReplyLine) -> String {
     let mut words = Vec::new();
     if let Some(Enhanced(class, subject, detail)) = reply.enhanced {
         words.push(format!("{class}.{subject}.{detail}"));
@@ -134,11 +150,15 @@ pub(super) fn reply_line(reply: &ReplyLine) -> String {
     }
 }
 
-/// In the largest unit that leaves no rest.
 fn pass(ms: u64) -> String {
+    format!("+{}", amount(ms))
+}
+
+/// In the largest unit that leaves no rest.
+fn amount(ms: u64) -> String {
     let fits = |(_, unit): &&(&str, u64)| ms.checked_rem(*unit) == Some(0);
     let (name, unit) = UNITS.iter().find(fits).copied().unwrap_or(("ms", 1));
-    format!("+{}{name}", ms.checked_div(unit).unwrap_or_default())
+    format!("{}{name}", ms.checked_div(unit).unwrap_or_default())
 }
 
 fn message(expected: &MessageExpected) -> String {

@@ -3,8 +3,10 @@
 use super::world::World;
 use super::{About, Given};
 use crate::contract::{
-    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, PeerFacts, Question, Ticket, Timer, TlsFacts,
+    Action, Actions, Answer, Cause, Commit, CommitAnswer, Event, Pace, PeerFacts, Question, Ticket, Timer,
+    TlsFacts,
 };
+use crate::journal::{Sight, Tape};
 use crate::limits;
 use crate::smtp::session::{Session, Settings};
 use crate::telemetry::note::Note;
@@ -50,10 +52,25 @@ struct Open {
     given: Given,
 }
 
+/// What a session begins with.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub settings: Arc<Settings>,
+    pub chance: Chance,
+    /// Where its door begins with a handshake.
+    pub tls: Option<TlsFacts>,
+    pub pace: Pace,
+    pub has_book: bool,
+    pub tape: Tape,
+}
+
 /// A session and what stands around it.
 #[derive(Debug)]
 pub(super) struct Seat {
     session: Session,
+    settings: Arc<Settings>,
+    /// What the journal has of it.
+    pub tape: Tape,
     message_octets_max: u64,
     /// What the client sent and the session did not take yet begins at `taken`.
     arrived: Vec<u8>,
@@ -62,6 +79,12 @@ pub(super) struct Seat {
     handshake: bool,
     timers: BTreeMap<Timer, Moment>,
     open: Option<Open>,
+    /// Whether logins are judged by the login book and not by the world.
+    has_book: bool,
+    /// A login for the book.
+    for_book: Option<(Ticket, Question)>,
+    /// A login that the book has.
+    at_book: Option<Ticket>,
     last_ticket: Option<Ticket>,
     given: BTreeMap<About, VecDeque<Given>>,
     kept: Vec<u8>,
@@ -101,17 +124,14 @@ fn about(question: &Question) -> About {
 }
 
 impl Seat {
-    /// Opens a session; `tls` first where its door begins with a handshake.
-    pub(super) fn open(
-        around: Around<'_>,
-        facts: PeerFacts,
-        settings: Arc<Settings>,
-        chance: Chance,
-        tls: Option<TlsFacts>,
-    ) -> Self {
+    /// Opens a session.
+    pub(super) fn open(around: Around<'_>, facts: PeerFacts, opening: Opening) -> Self {
+        let Opening { settings, chance, tls, pace, has_book, tape } = opening;
         let message_octets_max = settings.message_octets_max;
         let mut seat = Self {
-            session: Session::new(facts, settings, chance),
+            session: Session::new(facts, Arc::clone(&settings), chance),
+            settings,
+            tape,
             message_octets_max,
             arrived: Vec::new(),
             taken: 0,
@@ -119,6 +139,9 @@ impl Seat {
             handshake: false,
             timers: BTreeMap::new(),
             open: None,
+            has_book,
+            for_book: None,
+            at_book: None,
             last_ticket: None,
             given: BTreeMap::new(),
             kept: Vec::new(),
@@ -129,6 +152,9 @@ impl Seat {
             durable: Vec::new(),
             broken_law: None,
         };
+        if pace != Pace::default() {
+            seat.step(around, Event::Paced(pace));
+        }
         if let Some(tls) = tls {
             seat.step(around, Event::TlsUp(tls));
         }
@@ -162,8 +188,27 @@ impl Seat {
     }
 
     /// The connection is gone: the session hears nothing more.
-    pub(super) fn cut_off(&mut self, cause: Cause) {
-        self.transcript.end.get_or_insert(cause);
+    pub(super) fn cut_off(&mut self, around: Around<'_>, cause: Cause) {
+        if self.end().is_none() {
+            let directory = around.world.directory();
+            self.tape.gone(&Sight { now: around.now.moment, directory, settings: &self.settings }, cause);
+            self.transcript.notes.push(self.session.closed_note(cause));
+            self.transcript.end = Some(cause);
+        }
+    }
+
+    /// A login that the book is to judge, once.
+    pub(super) fn take_for_book(&mut self) -> Option<(Ticket, Question)> {
+        self.for_book.take()
+    }
+
+    /// What the book says of a login it was given.
+    pub(super) fn judged(&mut self, around: Around<'_>, ticket: Ticket, answer: Answer) {
+        if self.at_book == Some(ticket) {
+            self.at_book = None;
+            self.bring(around, ticket, answer);
+            self.settle(around);
+        }
     }
 
     /// Something happened that carries nothing.
@@ -235,7 +280,7 @@ impl Seat {
             if self.handshake {
                 // What was sent in plain text behind STARTTLS is what the handshake reads first.
                 if self.taken < self.arrived.len() {
-                    self.cut_off(Cause::TlsFailed);
+                    self.cut_off(around, Cause::TlsFailed);
                 }
                 return;
             }
@@ -273,9 +318,15 @@ impl Seat {
         self.law(replies <= self.lines.saturating_add(2), "it said more replies than it was given lines");
     }
 
-    /// Answers the open question, and then once more with a ticket that is stale by then.
+    /// Answers the open question, or leaves it to the book.
     fn answer(&mut self, around: Around<'_>) {
         let Some(open) = self.open.take() else { return };
+        let is_login = about(&open.question) == About::Login;
+        if self.has_book && is_login && open.given == Given::World {
+            self.at_book = Some(open.ticket);
+            self.for_book = Some((open.ticket, open.question));
+            return;
+        }
         let answer = around.world.answer_as_given(&open.question, &open.given);
         if let (Question::Commit(commit), Answer::Commit(answer)) = (open.question, &answer) {
             self.commit_answer = Some(*answer);
@@ -284,11 +335,16 @@ impl Seat {
                 self.durable.push(DurableMessage { commit: *commit, body });
             }
         }
-        self.step(around, Event::Answered(open.ticket, answer));
+        self.bring(around, open.ticket, answer);
         self.law(self.commit_answer.is_none(), "it did not reply when a commit was answered");
+    }
+
+    /// Brings an answer, and then another with a ticket that is stale by then.
+    fn bring(&mut self, around: Around<'_>, ticket: Ticket, answer: Answer) {
+        self.step(around, Event::Answered(ticket, answer));
         if self.end().is_none() && self.open.is_none() {
             let stale = Answer::Commit(CommitAnswer::Durable);
-            let (_, actions) = self.step(around, Event::Answered(open.ticket, stale));
+            let (_, actions) = self.step(around, Event::Answered(ticket, stale));
             self.law(actions == 0, "it acted on an answer whose ticket is stale");
         }
     }
@@ -299,7 +355,26 @@ impl Seat {
             return (0, 0);
         }
         let mut out = Actions::new();
+        let sight =
+            Sight { now: around.now.moment, directory: around.world.directory(), settings: &self.settings };
+        let offered = match &event {
+            Event::Bytes(octets) => Some(*octets),
+            Event::Paced(_)
+            | Event::Opened
+            | Event::TlsUp(_)
+            | Event::Answered(..)
+            | Event::Due(_)
+            | Event::PeerClosed
+            | Event::Stopping => None,
+        };
+        self.tape.happens(&sight, &event);
         let taken = self.session.step(around.now, event, &mut out);
+        match offered {
+            Some(octets) => {
+                self.tape.took(&sight, octets.get(..taken).unwrap_or_default(), out.as_slice());
+            }
+            None => self.tape.did(&sight, out.as_slice()),
+        }
         let actions = out.take();
         let count = actions.iter().filter(|action| !matches!(action, Action::Arm(..))).count();
         self.law(
@@ -310,7 +385,7 @@ impl Seat {
             self.law(self.end().is_none(), "something followed the close");
             self.act(action);
         }
-        let waits = self.open.is_some() || self.handshake || self.end().is_some();
+        let waits = self.open.is_some() || self.at_book.is_some() || self.handshake || self.end().is_some();
         self.law(!(waits && self.session.wants_read()), "it wants octets while it waits for something else");
         (taken, count)
     }
@@ -366,7 +441,8 @@ impl Seat {
     }
 
     fn ask(&mut self, ticket: Ticket, question: Question) {
-        self.law(self.open.is_none(), "it asked a question before the last one was answered");
+        let is_free = self.open.is_none() && self.at_book.is_none();
+        self.law(is_free, "it asked a question before the last one was answered");
         self.law(self.last_ticket != Some(ticket), "it used a ticket twice");
         if let Question::Commit(commit) = &question {
             self.check_commit(commit);
@@ -421,7 +497,15 @@ mod tests {
             scram: crate::types::ScramUse::All,
             idle_ms: limits::IDLE_MS,
         };
-        let mut seat = Seat::open(around, facts, Arc::new(settings), Chance::from_seed([0; 32]), None);
+        let opening = Opening {
+            settings: Arc::new(settings),
+            chance: Chance::from_seed([0; 32]),
+            tls: None,
+            pace: Pace::default(),
+            has_book: false,
+            tape: Tape::new(None, facts, around.now),
+        };
+        let mut seat = Seat::open(around, facts, opening);
         assert_eq!(seat.broken_law, None);
         test(&mut seat, around);
         seat.broken_law

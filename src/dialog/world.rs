@@ -1,6 +1,6 @@
 //! The world of a dialogue: its directory, and the answers that follow from it.
 
-use super::{Dialog, Entry, Given, Kind, WorldFact};
+use super::{AccountFact, Dialog, Entry, Given, Kind, WorldFact};
 use crate::auth::credential;
 use crate::auth::lookup::{self, LoginLookup};
 use crate::auth::scram::ScramProof;
@@ -19,6 +19,8 @@ use aws_lc_rs::hmac;
 #[derive(Debug, Clone)]
 pub struct World {
     directory: Option<Directory>,
+    /// The accounts as they are written.
+    accounts: Vec<AccountFact>,
 }
 
 impl World {
@@ -38,7 +40,8 @@ impl World {
                 | Kind::Session(..)
                 | Kind::Pass(_)
                 | Kind::Stop
-                | Kind::Message(_) => None,
+                | Kind::Message(_)
+                | Kind::Count(..) => None,
             })
         };
         for (line, fact) in facts() {
@@ -56,7 +59,17 @@ impl World {
                 directory.apply(&Change::PutDomain(DomainEntry { name: name.clone(), catch_all: Some(id) }));
             }
         }
-        Ok(Self { directory: available.then_some(directory) })
+        let accounts = facts().filter_map(|(_, fact)| match fact {
+            WorldFact::Account(fact) => Some(fact.clone()),
+            WorldFact::Domain(..) | WorldFact::Alias(..) | WorldFact::Unavailable => None,
+        });
+        Ok(Self { accounts: accounts.collect(), directory: available.then_some(directory) })
+    }
+
+    /// Who is who, if that can be asked.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
     }
 
     /// The first address of an account.
@@ -65,6 +78,11 @@ impl World {
         let account = self.directory.as_ref().and_then(|directory| directory.account(id));
         let name = account.and_then(|account| account.addresses.first());
         name.map_or_else(|| format!("account {}", id.0), ToString::to_string)
+    }
+
+    /// The directory, and the accounts as they are written, with the passwords as they are typed.
+    pub(super) fn accounts(&self) -> (Option<&Directory>, &[AccountFact]) {
+        (self.directory.as_ref(), &self.accounts)
     }
 
     /// What the world answers.
@@ -202,14 +220,17 @@ impl World {
     }
 }
 
+/// The secret of the server of every world.
+pub(super) const SERVER_KEY: [u8; 32] = [0; 32];
+
 /// The key that the application passwords of every world are sealed with.
-fn key() -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, &[0; 32])
+pub(super) fn key() -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &SERVER_KEY)
 }
 
 /// The salts of every world.
-fn salts() -> Salts {
-    Salts::with_iterations(&[0; 32], SCRAM_ITERATIONS_MIN)
+pub(super) fn salts() -> Salts {
+    Salts::with_iterations(&SERVER_KEY, SCRAM_ITERATIONS_MIN)
 }
 
 /// Whether nobody else is asked for (RFC 4616 section 2): addresses compare by their key.

@@ -12,10 +12,12 @@ use super::timers::{Deadline, Deadlines};
 use super::tls;
 use super::wire::{Arrived, Wire};
 use crate::contract::{Actions, Answer, Cause, Event, Listener, PeerFacts, Timer};
+use crate::journal::{Arena, Sight, Tape};
 use crate::limits::{HANDSHAKE_MS_MAX, LINGER_MS};
 use crate::smtp::session::Session;
 use crate::types::{Enhanced, Moment, Now, Reply};
 use mio::net::TcpStream;
+use std::sync::Arc;
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +62,20 @@ pub struct Connection {
     committing: bool,
     /// Whether a message was taken or a login accepted.
     pub(super) fruitful: bool,
+    /// What the journal has of it.
+    pub(super) tape: Tape,
 }
 
 impl Connection {
     /// A connection just accepted. Call [`Connection::open`] next.
     #[must_use]
-    pub fn new(stream: TcpStream, facts: PeerFacts, session: Session, now: Now) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        facts: PeerFacts,
+        session: Session,
+        now: Now,
+        journal: Option<Arc<Arena>>,
+    ) -> Self {
         Self {
             facts,
             body: Body::default(),
@@ -80,6 +90,7 @@ impl Connection {
             noted_end: false,
             committing: false,
             fruitful: false,
+            tape: Tape::new(journal, facts, now),
         }
     }
 
@@ -203,6 +214,7 @@ impl Connection {
     /// Sends the peer away with 421 where it can hear that, and drops the connection at once.
     pub fn turn_out(&mut self, cause: Cause, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
         if self.state == State::Talking {
+            self.tape.gone(&desk.sight(), cause);
             let mut actions = Actions::new();
             self.session.end(desk.now, cause, &mut actions);
             self.carry_out(actions, desk, deeds);
@@ -223,7 +235,8 @@ impl Connection {
     }
 
     /// Marks it to be dropped after a panic was caught in here.
-    pub fn give_up(&mut self) {
+    pub fn give_up(&mut self, sight: &Sight<'_>) {
+        self.tape.gone(sight, Cause::Fault);
         self.state = State::Gone;
     }
 
@@ -307,11 +320,10 @@ impl Connection {
     /// Offers decrypted octets; these are none of the octets of the socket, so it answers zero.
     fn take_decrypted(&mut self, desk: &Desk<'_>, deeds: &mut Vec<Deed>) -> Option<usize> {
         let mut actions = Actions::new();
-        let session = &mut self.session;
-        let taken = self.wire.with_plaintext(|octets| {
-            session_side::planted_panic(octets);
-            session.step(desk.now, Event::Bytes(octets), &mut actions)
-        })?;
+        let (session, tape) = (&mut self.session, &mut self.tape);
+        let taken = self
+            .wire
+            .with_plaintext(|octets| session_side::offer(session, tape, octets, desk, &mut actions))?;
         self.carry_out(actions, desk, deeds);
         self.check_progress(taken, desk, deeds);
         Some(0)
@@ -402,6 +414,7 @@ impl Connection {
 
     /// The connection ends for a reason the session cannot know, without another word.
     fn end(&mut self, cause: Cause, desk: &Desk<'_>, deeds: &mut Vec<Deed>) {
+        self.tape.gone(&desk.sight(), cause);
         self.note(self.session.closed_note(cause), deeds);
         if cause == Cause::TlsFailed {
             // The alert that says why is still to be sent.

@@ -5,6 +5,8 @@ use crate::auth::scram::ScramProof;
 use crate::auth::scram::salts::Salts;
 use crate::contract::{Commit, RoomAnswer, Ticket};
 use crate::directory::Directory;
+use crate::journal::Sight;
+use crate::smtp::session::Settings;
 use crate::telemetry::note::Note;
 use crate::types::{Now, Secret};
 
@@ -48,6 +50,16 @@ pub struct Desk<'a> {
     pub salts: &'a Salts,
     /// Whether all spools together wait for too many octets to be written.
     pub spools_are_behind: bool,
+    /// What all sessions share.
+    pub settings: &'a Settings,
+}
+
+impl<'a> Desk<'a> {
+    /// What a recording may look at.
+    #[must_use]
+    pub fn sight(&self) -> Sight<'a> {
+        Sight { now: self.now.moment, directory: Some(self.directory), settings: self.settings }
+    }
 }
 
 /// What a connection wants done that concerns more than itself.

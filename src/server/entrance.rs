@@ -317,7 +317,8 @@ impl Loop {
 
     fn admit(&mut self, stream: TcpStream, facts: PeerFacts, pace: Pace) {
         let session = Session::new(facts, self.settings.clone(), self.chance.fork());
-        let mut connection = Box::new(Connection::new(stream, facts, session, self.now));
+        let mut connection =
+            Box::new(Connection::new(stream, facts, session, self.now, self.recordings.arena.clone()));
         let key = self.connections.vacant_key();
         // Once for both directions and for ever: with edges no other call to the poll is needed.
         let interest = Interest::READABLE | Interest::WRITABLE;

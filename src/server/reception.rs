@@ -11,6 +11,7 @@ use crate::auth::report::{self, names};
 use crate::auth::verdict::LoginVerdict;
 use crate::auth::verifier::{Attempt, Decided, ProofAttempt};
 use crate::contract::{Answer, Cause, CommitAnswer, Event, Listener, PeerFacts, Ticket, Timer};
+use crate::journal::Sight;
 use crate::limits::{HANDSHAKES_PER_HOST_AND_TURN, HANDSHAKES_PER_TURN, IDLE_CROWDED_MS};
 use crate::smtp::outcome::MessageRefusal;
 use crate::telemetry::line::Line;
@@ -270,7 +271,9 @@ impl Loop {
             let line = Line::new("apology-failed").field("session", facts.session);
             self.recorder.trouble(self.now, log::Level::Error, line);
         }
-        connection.give_up();
+        let sight =
+            Sight { now: self.now.moment, directory: Some(&self.directory), settings: &self.settings };
+        connection.give_up(&sight);
         let note = Note::Closed { cause: Cause::Fault, errors: 0, offence: "" };
         self.note(facts, note);
         self.remove(key);
@@ -283,6 +286,9 @@ impl Loop {
         self.admission.leave(session, address);
         self.by_session.remove(&session);
         self.side_door.leave(session);
+        let recording = connection.tape.finish(self.now.moment, self.recordings.wanted);
+        let others = self.admission.connections_of_host(address) > 0;
+        self.recordings.ended(self.now.moment, address, recording, others);
         if !connection.fruitful {
             self.throttle.fruitless_visit(self.now, address);
         }
@@ -328,6 +334,9 @@ impl Loop {
                 }
                 FromStore::Slice(ask, slice) => {
                     self.with_control(|control, office| control.slice(ask, slice, office));
+                }
+                FromStore::Verified(ask, page) => {
+                    self.with_control(|control, office| control.verified(ask, *page, office));
                 }
                 FromStore::Failed(why) => {
                     if !self.store_is_down {

@@ -16,6 +16,7 @@ use super::entrance::{self, TurnedAway};
 use super::hash_worker::WorkerLink;
 use super::listener::{Door, Spare};
 use super::logins::{load_places, take_up_offenders};
+use super::recordings::Recordings;
 use super::store_link::StoreLink;
 use super::store_thread::{Opened, StoreThread, ToStore, WakerSlot};
 use super::timers::Timers;
@@ -26,11 +27,12 @@ use crate::auth::throttle::Throttle;
 use crate::auth::verifier::Verifier;
 use crate::config::checked::Config;
 use crate::directory::Directory;
-use crate::limits::{HEARTBEAT_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX};
+use crate::limits::{HEARTBEAT_MS, JOURNAL_CLOSE_MS, LINGER_MS, READ_OCTETS_PER_TURN, STORE_MS_MAX};
 use crate::policy::admission::{Admission, Ceilings};
 use crate::policy::side_door::SideDoor;
 use crate::policy::tarpit::Tarpit;
 use crate::smtp::session::Settings;
+use crate::store::count::Lost;
 use crate::telemetry::Recorder;
 use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
@@ -135,6 +137,9 @@ pub struct Loop {
     pub(super) disk: DiskWatch,
     turns: Turns,
     pub(super) ledger: Ledger,
+    pub(super) recordings: Recordings,
+    /// Acknowledged mail that was missing when the store was opened.
+    lost: Vec<Lost>,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
 }
@@ -175,6 +180,8 @@ impl Loop {
         let mut throttle = Throttle::new(config.throttle.rules(), chance.octets());
         load_places(&mut throttle, &opened.directory);
         take_up_offenders(&mut throttle, now, opened.throttle.as_ref());
+        let settings = Arc::new(settings);
+        let recordings = Recordings::start(&config, &settings);
         channel.send(&ToParent::Ready)?;
         Ok(Self {
             poll,
@@ -185,7 +192,8 @@ impl Loop {
             control,
             next_beat: now.moment,
             now,
-            settings: Arc::new(settings),
+            settings,
+            recordings,
             tls,
             doors,
             spare: Spare::new(),
@@ -210,6 +218,7 @@ impl Loop {
             disk: DiskWatch::default(),
             turns: Turns::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
+            lost: opened.lost,
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
             config,
@@ -254,6 +263,7 @@ impl Loop {
         self.recorder.close();
         match ending {
             Ending::Clean => {
+                self.close_recordings(Duration::from_millis(JOURNAL_CLOSE_MS));
                 if let Some(save) = self.ledger.save_now() {
                     self.store.send(self.now.moment, ToStore::Report(Box::new(save)));
                 }
@@ -351,6 +361,7 @@ impl Loop {
             self.leave_cleanly();
         }
         self.look_at_disk();
+        self.look_at_recordings();
         self.recorder.due(self.now);
         self.control.drop_silent(now);
         self.send_silent_away();
@@ -372,6 +383,7 @@ impl Loop {
     }
 
     fn at_the_office(&mut self, act: impl FnOnce(&mut ControlServer, &Registry, &mut Office<'_>)) {
+        let journal = self.recordings.counts();
         let Self { control, poll, directory, ledger, store, throttle, now, recorder, turns, .. } = self;
         let gauges = Gauges {
             recorder,
@@ -380,6 +392,8 @@ impl Loop {
             connections_max: self.config.connections_max,
             store_is_down: self.store_is_down,
             reserve_octets: self.config.disk_reserve_octets,
+            journal: &journal,
+            lost: &self.lost,
         };
         let mut office = Office { now: now.moment, directory, ledger, store, throttle, clocks: *now, gauges };
         act(control, poll.registry(), &mut office);
@@ -460,8 +474,9 @@ pub(super) fn desk<'a>(
     salts: &'a Salts,
     room: Room,
     bodies: &Bodies,
+    settings: &'a Settings,
 ) -> Desk<'a> {
-    Desk { now, directory, room, tls, salts, spools_are_behind: bodies.are_behind() }
+    Desk { now, directory, room, tls, salts, spools_are_behind: bodies.are_behind(), settings }
 }
 
 impl Loop {
@@ -483,8 +498,15 @@ impl Loop {
     ) {
         let room = self.room();
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let desk =
-            desk(self.now, &self.directory, self.tls.as_deref(), self.verifier.salts(), room, &self.bodies);
+        let desk = desk(
+            self.now,
+            &self.directory,
+            self.tls.as_deref(),
+            self.verifier.salts(),
+            room,
+            &self.bodies,
+            &self.settings,
+        );
         let mut deeds = Vec::new();
         let scratch = &mut self.scratch;
         let work = std::panic::AssertUnwindSafe(|| {

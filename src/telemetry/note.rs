@@ -71,6 +71,28 @@ pub enum Note {
     },
 }
 
+/// A counter's name: what happened, and which kind of it.
+pub type Counter = (&'static str, &'static str);
+
+impl Note {
+    /// The counter it adds one to, wherever it is counted.
+    #[must_use]
+    pub fn counter(&self) -> Counter {
+        match self {
+            Self::Login { verdict, .. } => ("login", login_reason(*verdict)),
+            Self::Accepted { .. } => ("message", "accepted"),
+            Self::RecipientRefused { reason, .. } => ("recipient-refused", reason.name()),
+            Self::MessageRefused { reason, .. } => ("message-refused", reason),
+            Self::Encrypted => ("tls", "up"),
+            Self::Offence(offence) => ("offence", offence.name()),
+            Self::TurnedAway { rule, .. } => ("turned-away", rule.name()),
+            Self::Verify => ("probe", "vrfy"),
+            Self::EarlyTalk => ("probe", "early-talk"),
+            Self::Closed { cause, .. } => ("closed", cause.name()),
+        }
+    }
+}
+
 /// A refusal's name, or another word for how a login ended.
 #[must_use]
 pub fn login_reason(verdict: LoginVerdict) -> &'static str {

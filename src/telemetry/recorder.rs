@@ -3,6 +3,7 @@
 use super::budget::Bucket;
 use super::kind::{Class, Kind};
 use super::line::Line;
+pub use super::note::Counter;
 use super::note::{Note, Noted, login_reason};
 use super::seen::Seen;
 use super::suppressed::Suppressed;
@@ -18,9 +19,6 @@ use crate::types::{Moment, Now, Prefix};
 use log::Level;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-
-/// A counter's name: what happened, and which kind of it.
-pub type Counter = (&'static str, &'static str);
 
 /// A line, if the event is worth one, with its kind and level.
 type Told = Option<(Kind, Level, Line)>;
@@ -106,7 +104,7 @@ impl Recorder {
 
     /// Counts an event of a session and returns the lines to be logged for it.
     pub fn judge(&mut self, now: Moment, noted: &Noted) -> Vec<(Level, String)> {
-        let (counter, told) = tell(noted);
+        let (counter, told) = (noted.note.counter(), tell(noted));
         let count = self.counters.entry(counter).or_default();
         *count = count.saturating_add(1);
         match told {
@@ -179,8 +177,8 @@ fn about(event: &'static str, peer: &PeerFacts) -> Line {
         .field("listener", peer.listener.name())
 }
 
-/// Every note's counter and line: the one place that decides what is worth a line.
-fn tell(noted: &Noted) -> (Counter, Told) {
+/// Every note's line: the one place that decides what is worth one.
+fn tell(noted: &Noted) -> Told {
     let peer = &noted.peer;
     match &noted.note {
         Note::Login { mechanism, login, verdict } => tell_login(noted, mechanism, login, *verdict),
@@ -190,14 +188,14 @@ fn tell(noted: &Noted) -> (Counter, Told) {
                 .field("octets", octets)
                 .field("deliveries", deliveries)
                 .peer_text("sender", sender, LOG_LOGIN_CHARS_MAX);
-            (("message", "accepted"), Some((Kind::Mail, Level::Info, line)))
+            Some((Kind::Mail, Level::Info, line))
         }
         Note::RecipientRefused { recipient, reason, code } => {
             let line = about("recipient-refused", peer)
                 .peer_text("recipient", recipient, LOG_LOGIN_CHARS_MAX)
                 .field("reason", reason.name())
                 .field("reply", code);
-            (("recipient-refused", reason.name()), Some((recipient_kind(*reason, *code), Level::Info, line)))
+            Some((recipient_kind(*reason, *code), Level::Info, line))
         }
         Note::MessageRefused { reason, code } => {
             let line = about("message-refused", peer).field("reason", reason).field("reply", code);
@@ -205,23 +203,20 @@ fn tell(noted: &Noted) -> (Counter, Told) {
             // decides how often it meets it.
             let (kind, level) =
                 if *code < 500 { (Kind::Trouble, Level::Warn) } else { (Kind::Other, Level::Info) };
-            (("message-refused", reason), Some((kind, level, line)))
+            Some((kind, level, line))
         }
-        Note::Encrypted => (("tls", "up"), None),
-        Note::Offence(offence) => (("offence", offence.name()), None),
-        Note::Verify => (("probe", "vrfy"), None),
+        Note::Encrypted | Note::Offence(_) | Note::Verify | Note::EarlyTalk => None,
         Note::TurnedAway { rule, enforced } => {
             let (kind, outcome) =
                 if *enforced { (Kind::Connect, "refused") } else { (Kind::Other, "dry-run") };
             let line = about("turned-away", peer).field("reason", rule.name()).field("outcome", outcome);
-            (("turned-away", rule.name()), Some((kind, Level::Info, line)))
+            Some((kind, Level::Info, line))
         }
-        Note::EarlyTalk => (("probe", "early-talk"), None),
         Note::Closed { cause, errors, offence } => tell_closed(peer, *cause, *errors, offence),
     }
 }
 
-fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: LoginVerdict) -> (Counter, Told) {
+fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: LoginVerdict) -> Told {
     let reason = login_reason(verdict);
     let line = |event| {
         about(event, &noted.peer).field("mechanism", mechanism).peer_text("login", login, LOG_LOGIN_CHARS_MAX)
@@ -250,7 +245,7 @@ fn tell_login(noted: &Noted, mechanism: &'static str, login: &str, verdict: Logi
             (Kind::Trouble, Level::Warn, failed())
         }
     };
-    (("login", reason), Some(told))
+    Some(told)
 }
 
 /// A recipient refused with 55y is one that a ban tool may count.
@@ -270,13 +265,13 @@ fn throttled_kind(rule: ThrottleRule) -> Kind {
     }
 }
 
-fn tell_closed(peer: &PeerFacts, cause: Cause, errors: u32, offence: &'static str) -> (Counter, Told) {
+fn tell_closed(peer: &PeerFacts, cause: Cause, errors: u32, offence: &'static str) -> Told {
     let line = || {
         let line = about("closed", peer).field("cause", cause.name()).field("errors", errors);
         if offence.is_empty() { line } else { line.field("offence", offence) }
     };
     let hostile = |kind| Some((kind, Level::Info, line()));
-    let told = match cause {
+    match cause {
         Cause::Fault => Some((Kind::Trouble, Level::Warn, line())),
         Cause::TooManyErrors => hostile(Kind::Errors),
         Cause::TooManyRefusedRecipients => hostile(Kind::Recipient),
@@ -286,8 +281,7 @@ fn tell_closed(peer: &PeerFacts, cause: Cause, errors: u32, offence: &'static st
         Cause::Quit | Cause::PeerClosed | Cause::Idle | Cause::Stopping | Cause::Broken => {
             hostile(Kind::Other).filter(|_| errors > 0)
         }
-    };
-    (("closed", cause.name()), told)
+    }
 }
 
 #[cfg(test)]

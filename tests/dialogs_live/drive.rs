@@ -1,16 +1,16 @@
 //! Does what a dialogue's caller says, over real sockets.
 
 use crate::server::{PATIENCE, Server};
-use crate::wire::Wire;
+use gatepost::cli::live::talk::Talk;
+use gatepost::cli::live::wire::{Trust, Wanted, Wire};
 use gatepost::dialog::Dialog;
-use gatepost::dialog::heard::Ear;
 use gatepost::dialog::live::{Caller, Deed, Heard};
 use gatepost::dialog::play::Difference;
 use gatepost::types::Chance;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a server is listened to that must say nothing more.
 const QUIET: Duration = Duration::from_millis(50);
@@ -34,12 +34,6 @@ fn fresh_peer() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 100 + high, low, 1))
 }
 
-/// A connection and what it says.
-struct Talk {
-    wire: Wire,
-    ear: Ear,
-}
-
 /// Plays a dialogue.
 pub fn play(server: &Server, dialog: &Dialog, cut: Cut) -> Result<(), Difference> {
     let peer = fresh_peer();
@@ -51,30 +45,30 @@ pub fn play(server: &Server, dialog: &Dialog, cut: Cut) -> Result<(), Difference
     let mut talks: BTreeMap<u8, Talk> = BTreeMap::new();
     let mut messages = Vec::new();
     while let Some(deed) = caller.next()? {
-        let until = Instant::now() + PATIENCE;
         match deed {
-            Deed::Connect(number) => {
-                let wire = Wire::connect(peer, server.address(dialog.head.listener));
-                talks.insert(number, Talk { wire, ear: Ear::default() });
+            Deed::Connect(number, listener) => {
+                let to = server.address(listener);
+                let wire = Wire::connect_from(peer, to)
+                    .unwrap_or_else(|error| panic!("{to} takes no connection: {error}"));
+                talks.insert(number, Talk::on(wire));
             }
             Deed::Send(number, octets) => {
                 let pieces = pieces(octets, chance.as_mut());
-                talks.get_mut(&number).unwrap().wire.send(pieces);
+                talks.get_mut(&number).unwrap().send_pieces(pieces);
             }
-            Deed::CloseSending(number) => talks.get_mut(&number).unwrap().wire.close_sending(),
-            Deed::Break(number) => talks.remove(&number).unwrap().wire.reset(),
+            Deed::CloseSending(number) => talks.get_mut(&number).unwrap().close_sending(),
+            Deed::Break(number) => talks.remove(&number).unwrap().reset(),
             Deed::Handshake(number, facts) => {
                 let talk = talks.get_mut(&number).unwrap();
-                let secured = match talk.ear.rest() {
-                    [] => talk.wire.secure(&facts, &server.certificate(), until),
-                    _ => Err("the server said more in the clear before it".to_owned()),
-                };
+                let certificate = server.certificate();
+                let wanted = Wanted { facts: Some(&facts), trust: Trust::File(&certificate) };
+                let secured = talk.secure(&wanted, PATIENCE);
                 caller.heard(secured.map_or_else(Heard::NotSecured, |()| Heard::Secured))?;
             }
-            Deed::AwaitReply(number) => caller.heard(talks.get_mut(&number).unwrap().listen(until))?,
-            Deed::AwaitEnd(number) => caller.heard(talks.get_mut(&number).unwrap().end(until))?,
+            Deed::AwaitReply(number) => caller.heard(talks.get_mut(&number).unwrap().listen(PATIENCE))?,
+            Deed::AwaitEnd(number) => caller.heard(talks.get_mut(&number).unwrap().end(PATIENCE))?,
             Deed::AwaitSilence(number) => {
-                caller.heard(talks.get_mut(&number).unwrap().listen(Instant::now() + QUIET))?;
+                caller.heard(talks.get_mut(&number).unwrap().listen(QUIET))?;
             }
             Deed::ListMessages => {
                 messages = server.messages_from(peer, &messages);
@@ -83,39 +77,6 @@ pub fn play(server: &Server, dialog: &Dialog, cut: Cut) -> Result<(), Difference
         }
     }
     Ok(())
-}
-
-impl Talk {
-    /// The next reply, or what comes instead of it.
-    fn listen(&mut self, until: Instant) -> Heard {
-        loop {
-            self.ear.hear(&std::mem::take(&mut self.wire.heard));
-            match self.ear.reply() {
-                Ok(Some(reply)) => return Heard::Reply(reply),
-                Ok(None) => {}
-                Err(what) => return Heard::NoReply(what),
-            }
-            if let Some(fault) = &self.wire.fault {
-                return Heard::NoReply(fault.clone());
-            }
-            if self.wire.ended {
-                return Heard::Ended(self.ear.rest().to_vec());
-            }
-            if Instant::now() >= until {
-                return Heard::Silence;
-            }
-            self.wire.turn(until);
-        }
-    }
-
-    /// The end, and what was said before it.
-    fn end(&mut self, until: Instant) -> Heard {
-        while !self.wire.ended && Instant::now() < until {
-            self.wire.turn(until);
-        }
-        self.ear.hear(&std::mem::take(&mut self.wire.heard));
-        if self.wire.ended { Heard::Ended(self.ear.rest().to_vec()) } else { Heard::Silence }
-    }
 }
 
 /// Octets as they are written to the socket.

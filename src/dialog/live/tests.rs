@@ -66,7 +66,7 @@ fn what_a_client_says_in_a_row_is_sent_at_once_and_replies_are_awaited_one_by_on
     let (deeds, ended) = call(&dialog, [reply(220), reply(250), reply(250), reply(221), Heard::Silence]);
     assert_eq!(ended, Ok(()));
     let expected = [
-        Deed::Connect(1),
+        Deed::Connect(1, Listener::Smtp),
         Deed::AwaitReply(1),
         Deed::Send(1, b"NOOP\r\nNOOP\r\n".to_vec()),
         Deed::AwaitReply(1),
@@ -82,7 +82,7 @@ fn what_a_client_says_in_a_row_is_sent_at_once_and_replies_are_awaited_one_by_on
 fn each_session_has_a_connection_of_its_own() {
     let dialog = dialog(HEAD, "S: 220\nS2: 220\nC: NOOP\nC2: NOOP\nS: 250\nS2: 251\n");
     let (deeds, ended) = call(&dialog, [reply(220), reply(220), reply(250), reply(250)]);
-    assert_eq!(deeds.iter().filter(|deed| matches!(deed, Deed::Connect(_))).count(), 2);
+    assert_eq!(deeds.iter().filter(|deed| matches!(deed, Deed::Connect(..))).count(), 2);
     assert_eq!(deeds.last(), Some(&Deed::AwaitReply(2)));
     assert!(ended.unwrap_err().what.contains("expected 251"));
 }
@@ -129,7 +129,7 @@ fn a_door_within_tls_begins_with_a_handshake_and_a_first_line_says_which() {
     let said = dialog(SUBMISSIONS, "TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256\nS: 220\n");
     let (deeds, ended) = call(&said, [Heard::Secured, reply(220), Heard::Silence]);
     let expected = [
-        Deed::Connect(1),
+        Deed::Connect(1, Listener::Submissions),
         Deed::Handshake(1, tls("TLS_AES_128_GCM_SHA256")),
         Deed::AwaitReply(1),
         Deed::AwaitSilence(1),
@@ -137,7 +137,8 @@ fn a_door_within_tls_begins_with_a_handshake_and_a_first_line_says_which() {
     assert_eq!((deeds.as_slice(), ended), (expected.as_slice(), Ok(())));
     let failed = dialog(SUBMISSIONS, "TLS: failed\nCLOSE: tls-failed\n");
     let (deeds, _) = call(&failed, [Heard::Ended(Vec::new())]);
-    let expected = [Deed::Connect(1), Deed::Send(1, NO_HANDSHAKE.to_vec()), Deed::AwaitEnd(1)];
+    let expected =
+        [Deed::Connect(1, Listener::Submissions), Deed::Send(1, NO_HANDSHAKE.to_vec()), Deed::AwaitEnd(1)];
     assert_eq!(deeds, expected);
     assert!(found(&usual, [Heard::NotSecured("no cipher".to_owned())]).1.contains("no cipher"));
 }
@@ -159,7 +160,10 @@ fn nothing_is_awaited_of_a_connection_that_the_client_broke() {
     let dialog = dialog(HEAD, "S: 220\nRST:\nCLOSE: broken\nM: none\n");
     let (deeds, ended) = call(&dialog, [reply(220), Heard::Messages(Vec::new())]);
     assert_eq!(ended, Ok(()));
-    assert_eq!(deeds, [Deed::Connect(1), Deed::AwaitReply(1), Deed::Break(1), Deed::ListMessages]);
+    assert_eq!(
+        deeds,
+        [Deed::Connect(1, Listener::Smtp), Deed::AwaitReply(1), Deed::Break(1), Deed::ListMessages]
+    );
 }
 
 #[test]
@@ -174,7 +178,7 @@ fn messages_are_listed_again_only_after_something_happened() {
     assert_eq!(ended, Ok(()));
     let expected = [
         Deed::ListMessages,
-        Deed::Connect(1),
+        Deed::Connect(1, Listener::Smtp),
         Deed::AwaitReply(1),
         Deed::ListMessages,
         Deed::AwaitSilence(1),
@@ -243,7 +247,7 @@ fn whoever_does_not_tell_what_came_is_told_so() {
     let dialog = dialog(HEAD, "S: 220\n");
     let mut caller = Caller::new(&dialog, peer());
     assert!(caller.heard(Heard::Silence).is_err());
-    assert_eq!(caller.next().unwrap(), Some(Deed::Connect(1)));
+    assert_eq!(caller.next().unwrap(), Some(Deed::Connect(1, Listener::Smtp)));
     assert_eq!(caller.next().unwrap(), Some(Deed::AwaitReply(1)));
     assert!(caller.next().is_err());
 }

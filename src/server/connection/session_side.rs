@@ -5,19 +5,38 @@ use super::super::desk::{Deed, Desk};
 use super::super::timers::Deadline;
 use super::{Connection, State};
 use crate::contract::{Action, Actions, Answer, Event, Question, Ticket};
+use crate::journal::{Sight, Tape};
 use crate::policy::{recipient, sender};
+use crate::smtp::session::Session;
 use crate::telemetry::note::Note;
 use std::collections::VecDeque;
 
 impl Connection {
     pub(super) fn step(&mut self, event: Event<'_>, desk: &Desk<'_>, deeds: &mut Vec<Deed>) -> usize {
-        if let Event::Bytes(octets) = &event {
-            planted_panic(octets);
-        }
         let mut actions = Actions::new();
-        let taken = self.session.step(desk.now, event, &mut actions);
+        let taken = match event {
+            Event::Bytes(octets) => offer(&mut self.session, &mut self.tape, octets, desk, &mut actions),
+            event @ (Event::Paced(_)
+            | Event::Opened
+            | Event::TlsUp(_)
+            | Event::Answered(..)
+            | Event::Due(_)
+            | Event::PeerClosed
+            | Event::Stopping) => {
+                self.happen(event, desk, &mut actions);
+                0
+            }
+        };
         self.carry_out(actions, desk, deeds);
         taken
+    }
+
+    /// Gives the session an event that is not octets.
+    fn happen(&mut self, event: Event<'_>, desk: &Desk<'_>, actions: &mut Actions) {
+        let sight = desk.sight();
+        self.tape.happens(&sight, &event);
+        self.session.step(desk.now, event, actions);
+        self.tape.did(&sight, actions.as_slice());
     }
 
     /// Carries out what the session wants, and answers at once what can be answered from memory.
@@ -30,7 +49,7 @@ impl Connection {
                 }
             }
             let Some((ticket, answer)) = answers.pop_front() else { return };
-            self.session.step(desk.now, Event::Answered(ticket, answer), &mut actions);
+            self.happen(Event::Answered(ticket, answer), desk, &mut actions);
         }
     }
 
@@ -94,6 +113,41 @@ impl Connection {
             self.noted_end = true;
         }
         deeds.push(Deed::Note(note));
+    }
+}
+
+/// Offers a session octets and writes down which it took. Where it panics over them, they are what the journal
+/// wants most.
+pub(super) fn offer(
+    session: &mut Session,
+    tape: &mut Tape,
+    octets: &[u8],
+    desk: &Desk<'_>,
+    actions: &mut Actions,
+) -> usize {
+    let mut offered = Offered { tape, sight: desk.sight(), octets: Some(octets) };
+    planted_panic(octets);
+    let taken = session.step(desk.now, Event::Bytes(octets), actions);
+    offered.octets = None;
+    offered.tape.took(&offered.sight, octets.get(..taken).unwrap_or_default(), actions.as_slice());
+    taken
+}
+
+/// Octets that a session is looking at.
+struct Offered<'o> {
+    tape: &'o mut Tape,
+    sight: Sight<'o>,
+    octets: Option<&'o [u8]>,
+}
+
+impl Drop for Offered<'_> {
+    fn drop(&mut self) {
+        if let Some(octets) = self.octets.take() {
+            let (tape, sight) = (&mut self.tape, &self.sight);
+            let write_down = std::panic::AssertUnwindSafe(|| tape.lost(sight, octets));
+            // A second panic within the first would end the process; then there is no recording.
+            let _ = std::panic::catch_unwind(write_down);
+        }
     }
 }
 

@@ -15,23 +15,24 @@ fn connection(now: Now) -> (Connection, std::net::TcpStream) {
     let (stream, from) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let facts = PeerFacts { session: SessionId(1), address: from.ip(), listener: Listener::Smtp };
-    let settings = Settings {
-        hostname: Domain::parse("mx.example.org").unwrap(),
-        message_octets_max: 1_000,
-        tls_available: false,
-        scram: crate::types::ScramUse::All,
-        idle_ms: 60_000,
-    };
-    let session = Session::new(facts, Arc::new(settings), Chance::from_seed([0; 32]));
-    (Connection::new(TcpStream::from_std(stream), facts, session, now), peer)
+    let session = Session::new(facts, Arc::new(SETTINGS.clone()), Chance::from_seed([0; 32]));
+    (Connection::new(TcpStream::from_std(stream), facts, session, now, None), peer)
 }
+
+static SETTINGS: std::sync::LazyLock<Settings> = std::sync::LazyLock::new(|| Settings {
+    hostname: Domain::parse("mx.example.org").unwrap(),
+    message_octets_max: 1_000,
+    tls_available: false,
+    scram: crate::types::ScramUse::All,
+    idle_ms: 60_000,
+});
 
 static SALTS: std::sync::LazyLock<crate::auth::scram::salts::Salts> =
     std::sync::LazyLock::new(|| crate::auth::scram::salts::Salts::new(&[1; 32]));
 
 fn desk(now: Now, directory: &Directory) -> Desk<'_> {
     let room = Room { free_octets: 1_000_000, reserve_octets: 0, store_is_behind: false };
-    Desk { now, directory, room, tls: None, salts: &SALTS, spools_are_behind: false }
+    Desk { now, directory, room, tls: None, salts: &SALTS, spools_are_behind: false, settings: &SETTINGS }
 }
 
 fn at(ms: u64) -> Now {

@@ -135,6 +135,7 @@ fn world(role: &str) -> World {
         idle_ms: 1,
         stop_grace_ms: 0,
         throttle: crate::config::throttle::ThrottleConfig::default(),
+        journal: crate::config::journal::JournalConfig::default(),
     };
     let listeners = bind::listeners(&config.listeners).unwrap();
     let address = TcpListener::from(listeners[0].try_clone().unwrap()).local_addr().unwrap();

@@ -206,6 +206,7 @@ fn code_of_a_start(
         idle_ms: 1_000,
         stop_grace_ms: 1_000,
         throttle: crate::config::throttle::ThrottleConfig::default(),
+        journal: crate::config::journal::JournalConfig::default(),
     };
     let begin = super::ToServer::Start {
         config: Box::new(config),

@@ -6,6 +6,7 @@ mod control;
 mod credentials;
 mod ending;
 mod hostile;
+mod journal;
 mod mail;
 mod scram;
 mod throttle;
@@ -132,6 +133,7 @@ impl World {
             idle_ms: crate::limits::IDLE_MS,
             stop_grace_ms: 5_000,
             throttle: crate::config::throttle::ThrottleConfig::default(),
+            journal: crate::config::journal::JournalConfig::default(),
         };
         tweak(&mut config);
         let (ours, theirs) = channel::pair().unwrap();

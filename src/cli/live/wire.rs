@@ -1,21 +1,19 @@
-//! One connection of a client: a socket that never blocks, and TLS on it where a dialogue says so.
+//! One connection of a client: a socket that never blocks, and TLS on it where it is asked for.
 
-use gatepost::contract::TlsFacts;
+use super::tls::client_config;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion, version,
-};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use super::tls::{Trust, Wanted};
+
+/// A connection.
+#[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
     tls: Option<ClientConnection>,
@@ -25,21 +23,37 @@ pub struct Wire {
     closing: bool,
     /// What came and was not taken yet, out of TLS where there is TLS.
     pub heard: Vec<u8>,
+    /// Whether the other side ended it, in whatever way.
     pub ended: bool,
     /// What TLS had to complain about.
     pub fault: Option<String>,
 }
 
 impl Wire {
-    pub fn connect(from: IpAddr, to: SocketAddr) -> Self {
+    /// Connects within `patience`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn connect(to: SocketAddr, patience: Duration) -> io::Result<Self> {
+        Self::on(TcpStream::connect_timeout(&to, patience)?)
+    }
+
+    /// Connects from an address of this machine.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<Self> {
         let family = if from.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let fd = socket(family, SocketType::STREAM, None).unwrap();
-        bind(&fd, &SocketAddr::new(from, 0)).unwrap();
-        connect(&fd, &to).unwrap_or_else(|error| panic!("{to} takes no connection: {error}"));
-        let stream = TcpStream::from(fd);
-        stream.set_nonblocking(true).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self {
+        let fd = socket(family, SocketType::STREAM, None)?;
+        bind(&fd, &SocketAddr::new(from, 0))?;
+        connect(&fd, &to)?;
+        Self::on(TcpStream::from(fd))
+    }
+
+    fn on(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
             stream,
             tls: None,
             outgoing: VecDeque::new(),
@@ -47,20 +61,24 @@ impl Wire {
             heard: Vec::new(),
             ended: false,
             fault: None,
-        }
+        })
     }
 
-    /// A handshake with exactly this version and cipher suite; why it failed, if it did.
-    pub fn secure(&mut self, facts: &TlsFacts, certificate: &Path, until: Instant) -> Result<(), String> {
+    /// A handshake.
+    ///
+    /// # Errors
+    /// Why it failed, for people.
+    pub fn secure(&mut self, wanted: &Wanted<'_>, until: Instant) -> Result<(), String> {
         if !self.heard.is_empty() {
             return Err("the server said something in the clear before the handshake".to_owned());
         }
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut tls = ClientConnection::new(client_config(facts, certificate)?, name).unwrap();
+        let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
+        let mut tls =
+            ClientConnection::new(client_config(wanted)?, name).map_err(|error| error.to_string())?;
         tls.set_buffer_limit(None);
         self.tls = Some(tls);
         self.flush_tls();
-        while self.tls.as_ref().unwrap().is_handshaking() {
+        while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
             if let Some(fault) = &self.fault {
                 return Err(fault.clone());
             }
@@ -69,17 +87,25 @@ impl Wire {
             }
             self.turn(until);
         }
-        let tls = self.tls.as_ref().unwrap();
-        let suite = name_of(tls.negotiated_cipher_suite().unwrap());
-        if suite == facts.cipher { Ok(()) } else { Err(format!("it came to {suite}")) }
+        let suite = self.tls.as_ref().and_then(|tls| tls.negotiated_cipher_suite());
+        wanted.is_met(suite)
     }
 
-    /// Sends pieces: each is a write of its own, and within TLS a record of its own.
+    /// Whether TLS is up.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking())
+    }
+
+    /// Sends pieces: each is a write of its own, and within TLS a record of its own. What cannot be sent is
+    /// lost: what the server says about it tells more.
     pub fn send(&mut self, pieces: Vec<Vec<u8>>) {
         for piece in pieces {
             match &mut self.tls {
                 Some(tls) => {
-                    tls.writer().write_all(&piece).unwrap();
+                    if let Err(error) = tls.writer().write_all(&piece) {
+                        self.fault = Some(error.to_string());
+                    }
                     self.flush_tls();
                 }
                 None => self.outgoing.push_back(piece),
@@ -88,6 +114,7 @@ impl Wire {
         self.write();
     }
 
+    /// Closes the sending side once all is written; within TLS with a close_notify.
     pub fn close_sending(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
@@ -99,7 +126,8 @@ impl Wire {
 
     /// Breaks the connection: the server finds it reset.
     pub fn reset(self) {
-        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+        // Where that is refused it is closed as any other.
+        let _ = sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
     }
 
     /// Waits until something comes or goes, and takes or gives it.
@@ -108,10 +136,10 @@ impl Wire {
         if !self.outgoing.is_empty() {
             flags |= PollFlags::OUT;
         }
-        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).unwrap();
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(&self.stream, flags)];
         // Interrupted or not: the caller asks again.
-        let _ = poll(&mut fds, Some(&left));
+        let _ = poll(&mut fds, left.ok().as_ref());
         self.write();
         self.read();
     }
@@ -120,7 +148,7 @@ impl Wire {
         while let Some(piece) = self.outgoing.front_mut() {
             match self.stream.write(piece) {
                 Ok(count) => {
-                    piece.drain(..count);
+                    *piece = piece.get(count..).unwrap_or_default().to_vec();
                     if piece.is_empty() {
                         self.outgoing.pop_front();
                     }
@@ -142,7 +170,7 @@ impl Wire {
         while !self.ended {
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.ended = true,
-                Ok(count) => self.came(&buffer[..count]),
+                Ok(count) => self.came(buffer.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => self.ended = true,
@@ -154,14 +182,9 @@ impl Wire {
         let Some(tls) = &mut self.tls else { return self.heard.extend_from_slice(octets) };
         let mut rest = octets;
         while !rest.is_empty() && self.fault.is_none() {
-            tls.read_tls(&mut rest).unwrap();
-            match tls.process_new_packets() {
-                Ok(state) => {
-                    let mut plain = vec![0; state.plaintext_bytes_to_read()];
-                    tls.reader().read_exact(&mut plain).unwrap();
-                    self.heard.append(&mut plain);
-                }
-                Err(error) => self.fault = Some(error.to_string()),
+            match decrypted(tls, &mut rest) {
+                Ok(mut plain) => self.heard.append(&mut plain),
+                Err(fault) => self.fault = Some(fault),
             }
         }
         self.flush_tls();
@@ -171,9 +194,8 @@ impl Wire {
     fn flush_tls(&mut self) {
         let mut octets = Vec::new();
         if let Some(tls) = &mut self.tls {
-            while tls.wants_write() {
-                tls.write_tls(&mut octets).unwrap();
-            }
+            // Writing to a vector cannot fail.
+            while tls.wants_write() && tls.write_tls(&mut octets).is_ok() {}
         }
         if !octets.is_empty() {
             self.outgoing.push_back(octets);
@@ -182,28 +204,10 @@ impl Wire {
     }
 }
 
-/// The name IANA gives a cipher suite; rustls marks those of TLS 1.3.
-fn name_of(suite: SupportedCipherSuite) -> String {
-    format!("{:?}", suite.suite()).replace("TLS13_", "TLS_")
-}
-
-/// A client that can do nothing but these facts, and trusts this certificate alone.
-fn client_config(facts: &TlsFacts, certificate: &Path) -> Result<Arc<ClientConfig>, String> {
-    let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.retain(|suite| name_of(*suite) == facts.cipher);
-    if provider.cipher_suites.is_empty() {
-        return Err(format!("no client here has {}", facts.cipher));
-    }
-    let version: &'static SupportedProtocolVersion = match facts.version {
-        "TLSv1.2" => &version::TLS12,
-        "TLSv1.3" => &version::TLS13,
-        other => return Err(format!("no client here has {other}")),
-    };
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
-    let provider: Arc<CryptoProvider> = Arc::new(provider);
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
-        .map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+fn decrypted(tls: &mut ClientConnection, rest: &mut &[u8]) -> Result<Vec<u8>, String> {
+    tls.read_tls(rest).map_err(|error| error.to_string())?;
+    let state = tls.process_new_packets().map_err(|error| error.to_string())?;
+    let mut plain = vec![0; state.plaintext_bytes_to_read()];
+    tls.reader().read_exact(&mut plain).map_err(|error| error.to_string())?;
+    Ok(plain)
 }
