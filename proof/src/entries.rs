@@ -96,6 +96,8 @@ entries! {
         crate::auth::throttle::Throttle::at_login,
         crate::auth::throttle::Throttle::login_decided,
         crate::auth::throttle::Throttle::login_proven,
+        crate::auth::throttle::follow::load_places,
+        crate::auth::throttle::follow::forget_logins,
         crate::auth::throttle::Throttle::load_place,
         crate::auth::throttle::Throttle::forget_login,
         crate::auth::throttle::Throttle::mail_offence,

@@ -112,8 +112,8 @@ impl Names {
         };
         if needs_utf8 && written.is_ascii() {
             let (local, domain) = written.rsplit_once('@').unwrap_or((&written, ""));
-            let shown =
-                Domain::parse(domain).map_or_else(|_| domain.to_owned(), |domain| domain.to_unicode());
+            let shown = Domain::parse(domain)
+                .map_or_else(|_| domain.to_owned(), |domain| idna::domain_to_unicode(domain.as_str()).0);
             // Not every domain has another form.
             let sign = if shown.is_ascii() { "\u{fc}" } else { "" };
             return format!("{sign}{local}@{shown}");

@@ -57,12 +57,6 @@ impl Domain {
         Ok(Self(ascii))
     }
 
-    /// The name with U-labels where it has A-labels that stand for them.
-    #[must_use]
-    pub fn to_unicode(&self) -> String {
-        idna::domain_to_unicode(&self.0).0
-    }
-
     fn check(ascii: &str) -> Result<(), DomainError> {
         if ascii.len() > DOMAIN_OCTETS_MAX {
             return Err(DomainError::TooLong);

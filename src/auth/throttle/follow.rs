@@ -38,5 +38,5 @@ pub fn forget_logins(throttle: &mut Throttle, directory: &Directory, change: &Ch
 
 /// An address as the throttle knows it.
 fn login_of(address: &Address) -> Vec<u8> {
-    canonical(address.to_string().as_bytes())
+    canonical(format!("{address}").as_bytes())
 }

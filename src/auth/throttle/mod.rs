@@ -14,7 +14,7 @@
 mod because;
 mod evidence;
 mod explain;
-mod follow;
+pub mod follow;
 mod keyed;
 mod level;
 mod login_book;
