@@ -1,8 +1,10 @@
 //! What recording costs a session: `cargo bench --bench recording`. The same deliveries and the same guesses through
 //! the session machine, with a tape beside it and without; no socket, no disk.
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::disallowed_macros,
+    clippy::wildcard_enum_match_arm,
     reason = "a benchmark reads the clock and prints"
 )]
 
@@ -69,7 +71,7 @@ fn session(
     let sight = Sight { now: now.moment, directory: Some(directory), settings };
     let mut tape = Tape::new(arena.cloned(), facts, now);
     let mut machine = Session::new(facts, Arc::clone(settings), Chance::from_seed([0; 32]));
-    let mut happen = |machine: &mut Session, tape: &mut Tape, event: Event<'_>| {
+    let happen = |machine: &mut Session, tape: &mut Tape, event: Event<'_>| {
         let mut actions = Actions::new();
         if let Event::Bytes(octets) = event {
             let taken = machine.step(now, Event::Bytes(octets), &mut actions);

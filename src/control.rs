@@ -6,6 +6,8 @@
 use crate::auth::report::{Day, DayNumber};
 use crate::auth::throttle::Explanation;
 use crate::directory::{Change, plan};
+use crate::store::count::Lost;
+use crate::store::verify::{Cursor, Page};
 use crate::telemetry::turns::Summary;
 use crate::types::{Address, AddressKey, ScramSalt, ScramUse, Uid, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,8 @@ pub enum Request {
     AuthForgive(AuthSubject),
     /// How the running server does.
     Status,
+    /// One step of looking at everything that is kept.
+    Verify(Cursor),
 }
 
 /// Whom a question to the throttle is about.
@@ -77,6 +81,8 @@ pub enum Response {
     NoThrottle,
     /// How the server does.
     Status(Box<Status>),
+    /// What a step of looking at everything came to.
+    Verified(Box<Page>),
     /// It cannot be done: a sentence for the administrator.
     Refused(Refusal, String),
 }
@@ -106,6 +112,9 @@ pub struct Status {
     pub turns: Summary,
     /// Turns of the loop by the processor time of its thread.
     pub turns_processor: Summary,
+    /// Acknowledged mail that was missing when the store was opened, oldest first.
+    #[serde(default)]
+    pub lost: Vec<Lost>,
     /// What happened how often, by name.
     pub events: Vec<EventCount>,
 }

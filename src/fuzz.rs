@@ -6,6 +6,7 @@
 mod administration;
 mod enrol;
 mod gates;
+mod import;
 pub mod login;
 mod noted;
 mod processes;
@@ -13,6 +14,7 @@ mod recording;
 mod report;
 mod scram;
 mod stored;
+mod verify;
 
 use crate::auth::sasl::{Exchange, Mechanism, Step, Surroundings};
 use crate::auth::scram::keys::ServerSignature;
@@ -39,7 +41,7 @@ pub type Verdict = Result<(), String>;
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target that takes octets, by the name of its folder in `corpus/`.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("address", administration::address),
     ("arguments", processes::arguments),
     ("certificate", scram::certificate),
@@ -53,6 +55,7 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("gates", gates::gates),
     ("header", header),
     ("heard", processes::heard),
+    ("import", import::import),
     ("journal", stored::journal),
     ("line", line),
     ("login", login::login),
@@ -66,6 +69,7 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("sasl", sasl),
     ("scram", scram::scram),
     ("timers", gates::timers),
+    ("verify", verify::verify),
     ("wire", wire),
 ];
 

@@ -9,14 +9,18 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod audit;
+mod import;
 mod journal;
 mod login;
 mod replay;
+mod store;
 
 pub use audit::*;
+pub use import::*;
 pub use journal::*;
 pub use login::*;
 pub use replay::*;
+pub use store::*;
 
 // ---- SMTP, RFC 5321 section 4.5.3 ----
 

@@ -74,6 +74,12 @@ impl Probe {
         }
     }
 
+    /// The probe of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|probe| probe.name() == name)
+    }
+
     /// What of its answers is looked at.
     #[must_use]
     pub fn aspects(self) -> &'static [Aspect] {

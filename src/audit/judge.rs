@@ -107,15 +107,25 @@ struct Look {
     evidence: Vec<String>,
 }
 
-/// What every aspect of a probe tells.
-#[must_use]
-pub fn findings(probe: Probe, visits: &[Visit], doubt: Doubt, chance: &mut Chance) -> Vec<Finding> {
-    let sentences = salts::sentences(visits);
-    let seen: Vec<Seen<'_>> = visits.iter().zip(sentences.iter().map(String::as_str)).collect();
-    probe.aspects().iter().map(|aspect| finding(probe, *aspect, &seen, doubt, chance)).collect()
+/// How visits are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Eye {
+    /// How sure one must be.
+    pub doubt: Doubt,
+    /// Chance that is added to every time before times are compared, at the most, in nanoseconds: what a network does
+    /// that is not there when both ends are on one machine.
+    pub jitter_nanos: u64,
 }
 
-fn finding(probe: Probe, aspect: Aspect, seen: &[Seen<'_>], doubt: Doubt, chance: &mut Chance) -> Finding {
+/// What every aspect of a probe tells.
+#[must_use]
+pub fn findings(probe: Probe, visits: &[Visit], eye: Eye, chance: &mut Chance) -> Vec<Finding> {
+    let sentences = salts::sentences(visits);
+    let seen: Vec<Seen<'_>> = visits.iter().zip(sentences.iter().map(String::as_str)).collect();
+    probe.aspects().iter().map(|aspect| finding(probe, *aspect, &seen, eye, chance)).collect()
+}
+
+fn finding(probe: Probe, aspect: Aspect, seen: &[Seen<'_>], eye: Eye, chance: &mut Chance) -> Finding {
     let channel = format!("{}-{}", probe.name(), aspect.name());
     if let Some((judgement, why)) = not_asked(seen) {
         return Finding::plain(channel, judgement, vec![why]);
@@ -127,7 +137,7 @@ fn finding(probe: Probe, aspect: Aspect, seen: &[Seen<'_>], doubt: Doubt, chance
             continue;
         }
         for view in views(aspect, &pairs) {
-            looks.push(look(*comparison, view, &pairs, doubt, chance));
+            looks.push(look(*comparison, view, &pairs, eye, chance));
         }
     }
     let samples = looks.iter().map(|look| look.measured.pairs).max().unwrap_or(0);
@@ -218,13 +228,7 @@ fn pairs<'a>(seen: &[Seen<'a>], comparison: Comparison) -> Vec<[Seen<'a>; 2]> {
     rounds.into_values().filter_map(|[one, other]| Some([one?, other?])).collect()
 }
 
-fn look(
-    comparison: Comparison,
-    view: View,
-    pairs: &[[Seen<'_>; 2]],
-    doubt: Doubt,
-    chance: &mut Chance,
-) -> Look {
+fn look(comparison: Comparison, view: View, pairs: &[[Seen<'_>; 2]], eye: Eye, chance: &mut Chance) -> Look {
     let names = comparison.names();
     let word = |of: fn(&Seen<'_>) -> String, chance: &mut Chance| {
         let words: Vec<[String; 2]> = pairs.iter().map(|[one, other]| [of(one), of(other)]).collect();
@@ -252,7 +256,9 @@ fn look(
                 pairs.iter().filter_map(|[one, other]| Some([nanos(one)?, nanos(other)?])).collect();
             let said = pairs.iter().flatten().find_map(|(visit, _)| visit.steps.get(step));
             let said = said.map_or("", |step| step.said);
-            (of_times(&times, doubt, chance), spread(names, said, &times))
+            let mut later = |time: u64| time.saturating_add(chance.below(eye.jitter_nanos));
+            let compared: Vec<[u64; 2]> = times.iter().map(|pair| pair.map(&mut later)).collect();
+            (of_times(&compared, eye.doubt, chance), spread(names, said, &times))
         }
     };
     Look { measured, evidence: evidence.into() }

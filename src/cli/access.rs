@@ -84,6 +84,7 @@ impl Access {
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)
+            | Response::Verified(_)
             | Response::NoThrottle
             | Response::Status(_)) => Ok(other),
         }

@@ -1,7 +1,10 @@
 //! Arguments as meant: a [`Command`] with nothing left to interpret.
 
 pub mod audit;
+mod import_log;
 pub mod replay;
+
+pub use import_log::ImportLog;
 
 use super::failure::{Exit, Failure};
 use super::spec::{self, HIDDEN, Opt, SPECS, Spec, Verb};
@@ -87,6 +90,8 @@ pub enum Command {
         /// `KEY=VALUE` each.
         settings: Vec<String>,
     },
+    /// Read other servers' logs.
+    ImportLog(ImportLog),
     /// What `localserve` makes first, started by it.
     LocalServePrepare {
         /// Where.
@@ -123,6 +128,8 @@ pub enum DataCommand {
     AddressExplain(ForwardPath, Form),
     /// Say how the running server does.
     Status(Form),
+    /// Look at everything that is kept; perhaps what is known to be missing is to be told no more.
+    Verify(Form, bool),
     /// Tell who logged in and who tried.
     AuthReport(Option<Since>, Form),
     /// Say what the throttle holds against somebody.
@@ -342,6 +349,7 @@ impl Given {
             Verb::ConfigCheck => {
                 Ok(Command::ConfigCheck { file: PathBuf::from(self.operand(spec, 0)?), settings })
             }
+            Verb::ImportLog => Ok(Command::ImportLog(self.import_log(spec)?)),
             Verb::LocalServePrepare => {
                 let dir = self.path(Opt::Dir).ok_or_else(|| usage("it wants --dir DIR"))?;
                 Ok(Command::LocalServePrepare { dir })
@@ -368,6 +376,7 @@ impl Given {
             | Verb::AliasList
             | Verb::AddressExplain
             | Verb::Status
+            | Verb::Verify
             | Verb::AuthReport
             | Verb::AuthExplain
             | Verb::AuthForgive
@@ -425,6 +434,7 @@ impl Given {
                 DataCommand::AddressExplain(path(&text(self.operand(spec, 0)?)?)?, self.form())
             }
             Verb::Status => DataCommand::Status(self.form()),
+            Verb::Verify => DataCommand::Verify(self.form(), self.has(Opt::AcceptLosses)),
             Verb::AuthReport => DataCommand::AuthReport(self.since()?, self.form()),
             Verb::AuthExplain => DataCommand::AuthExplain(self.subject(spec)?, self.form()),
             Verb::AuthForgive => DataCommand::AuthForgive(self.subject(spec)?),
@@ -445,6 +455,7 @@ impl Given {
             | Verb::LocalServePrepare
             | Verb::Serve
             | Verb::ConfigCheck
+            | Verb::ImportLog
             | Verb::ServeChild
             | Verb::HashWorkerChild => {
                 return Err(usage(format!("`{}` is not about data", spec.line())));

@@ -51,6 +51,7 @@ pub fn change(dir: &Path, begin: Begin, request: plan::Request) -> Result<(), Fa
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),

@@ -46,6 +46,10 @@ impl Direct {
         if let Some(torn) = report.torn {
             tell(&format!("warning: {torn}"));
         }
+        // One line, however much is missing: `verify` tells all.
+        if let Some(lost) = report.lost.first() {
+            tell(&format!("warning: acknowledged mail is missing, see `gatepost verify`: first {lost}"));
+        }
         Self::over(dir, Box::new(store))
     }
 
@@ -81,6 +85,7 @@ impl Direct {
                 self.of_account(address, |direct, id| direct.announce(address, id, *uid))
             }
             Request::AuthExplain(_) | Request::AuthForgive(_) => Ok(Response::NoThrottle),
+            Request::Verify(from) => Ok(Response::Verified(Box::new(self.store.verify(from)))),
             Request::Status => Ok(Response::Refused(Refusal::Temporary, "no server runs".to_owned())),
         }
     }

@@ -33,6 +33,7 @@ fn make(dir: &Path, scram: ScramUse, address: &Address, password: &str, of: Keys
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Refused(..) => return Err(unexpected()),
     };

@@ -160,6 +160,7 @@ fn populate(store: &mut Direct, password: &password::Password) -> Result<(), Fai
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Status(_) => Err(super::access::unexpected()),
     }

@@ -23,6 +23,7 @@ pub fn directory(dir: &Path) -> Result<Directory, Failure> {
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),

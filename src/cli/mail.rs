@@ -79,6 +79,7 @@ fn messages(access: &mut Access, address: &Address, after: Uid) -> Result<(Vec<M
         | Response::ScramSalts(..)
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),
@@ -145,6 +146,7 @@ pub fn show(dir: &Path, address: &Address, id: Uid) -> Result<(), Failure> {
         | Response::ScramSalts(..)
         | Response::Messages { .. }
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle
         | Response::Status(_)
         | Response::Refused(..) => Err(unexpected()),

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod files;
 pub mod first_start;
 pub mod identity;
+pub mod import_log;
 pub mod list;
 pub mod live;
 pub mod localserve;
@@ -30,6 +31,7 @@ pub mod serve;
 pub mod spec;
 pub mod status;
 pub mod throttle;
+pub mod verify;
 
 use crate::server;
 use arguments::{Command, DataCommand, Place};
@@ -63,6 +65,7 @@ fn obey(command: Command) -> Result<ExitCode, Failure> {
         Command::Audit(order) => return audit::audit(&order),
         Command::Serve { config, settings } => return serve::serve(&config, &settings),
         Command::ConfigCheck { file, settings } => serve::check(&file, &settings)?,
+        Command::ImportLog(what) => return import_log::import_log(&what),
         Command::ServeChild => return Ok(server::start::run()),
         Command::HashWorkerChild => return Ok(server::hash_worker::run()),
         Command::Data(place, command) => obey_about_data(&place, command)?,
@@ -86,6 +89,8 @@ fn obey_about_data(place: &Place, command: DataCommand) -> Result<(), Failure> {
         DataCommand::AliasList(form) => list::aliases(dir, form),
         DataCommand::AddressExplain(path, form) => explain::explain(dir, &path, form),
         DataCommand::Status(form) => status::status(dir, form),
+        DataCommand::Verify(form, false) => verify::verify(dir, form),
+        DataCommand::Verify(_, true) => verify::accept_losses(dir),
         DataCommand::AuthReport(since, form) => report::report(dir, since, form),
         DataCommand::AuthExplain(subject, form) => throttle::explain(dir, &subject, form),
         DataCommand::AuthForgive(subject) => throttle::forgive(dir, &subject),

@@ -21,6 +21,7 @@ pub enum Opt {
     Known,
     Alias,
     Update,
+    Starttls,
     Account,
     PasswordFile,
     Unknown,
@@ -29,10 +30,15 @@ pub enum Opt {
     Rate,
     Threshold,
     IOwnThisHost,
+    Format,
+    Out,
+    AcceptLosses,
+    Only,
+    Jitter,
 }
 
 impl Opt {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 31] = [
         Self::Dir,
         Self::Config,
         Self::Json,
@@ -50,6 +56,7 @@ impl Opt {
         Self::Known,
         Self::Alias,
         Self::Update,
+        Self::Starttls,
         Self::Account,
         Self::PasswordFile,
         Self::Unknown,
@@ -58,6 +65,11 @@ impl Opt {
         Self::Rate,
         Self::Threshold,
         Self::IOwnThisHost,
+        Self::Format,
+        Self::Out,
+        Self::AcceptLosses,
+        Self::Only,
+        Self::Jitter,
     ];
 
     /// Its name, without the dashes.
@@ -81,6 +93,7 @@ impl Opt {
             Self::Known => "known",
             Self::Alias => "alias",
             Self::Update => "update",
+            Self::Starttls => "starttls",
             Self::Account => "account",
             Self::PasswordFile => "password-file",
             Self::Unknown => "unknown",
@@ -89,6 +102,11 @@ impl Opt {
             Self::Rate => "rate",
             Self::Threshold => "threshold",
             Self::IOwnThisHost => "i-own-this-host",
+            Self::Format => "format",
+            Self::Out => "out",
+            Self::AcceptLosses => "accept-losses",
+            Self::Only => "only",
+            Self::Jitter => "jitter",
         }
     }
 
@@ -117,7 +135,13 @@ impl Opt {
             | Self::Suspend
             | Self::NoCatchAll
             | Self::IOwnThisHost
-            | Self::Update => None,
+            | Self::Update
+            | Self::Starttls
+            | Self::AcceptLosses => None,
+            Self::Format => Some("NAME"),
+            Self::Out => Some("DIR"),
+            Self::Only => Some("PROBE"),
+            Self::Jitter => Some("MICROSECONDS"),
         }
     }
 
@@ -125,18 +149,21 @@ impl Opt {
     #[must_use]
     pub fn is_repeatable(self) -> bool {
         match self {
-            Self::Set | Self::To | Self::Known | Self::Alias => true,
+            Self::Set | Self::To | Self::Known | Self::Alias | Self::Only => true,
             Self::Dir
             | Self::Config
             | Self::Json
             | Self::PortBase
             | Self::Since
+            | Self::Format
+            | Self::Out
             | Self::PasswordStdin
             | Self::AppPasswordsOnly
             | Self::Name
             | Self::Suspend
             | Self::NoCatchAll
             | Self::Update
+            | Self::Starttls
             | Self::Account
             | Self::PasswordFile
             | Self::Unknown
@@ -146,7 +173,9 @@ impl Opt {
             | Self::Samples
             | Self::Rate
             | Self::Threshold
-            | Self::IOwnThisHost => false,
+            | Self::IOwnThisHost
+            | Self::AcceptLosses
+            | Self::Jitter => false,
         }
     }
 
@@ -167,6 +196,7 @@ impl Opt {
             Self::Since => "so many days, today included, or a date such as 2026-11-01 (7)",
             Self::To => "a member, repeatable; for audit and replay the server, HOST:PORT",
             Self::Update => "write into each file what happens now, so that it agrees",
+            Self::Starttls => "log in on submission after STARTTLS, also where a file does without",
             Self::Account => "an account of that server, in place of the first of each file",
             Self::PasswordFile => "a file whose first line is that account's password",
             Self::Unknown => "an address that server does not have, in place of those a file does not have",
@@ -179,6 +209,13 @@ impl Opt {
             Self::Rate => "visits a second (as many as go; 2 if the host is not this machine)",
             Self::Threshold => "bits above which it fails (0.05)",
             Self::IOwnThisHost => "the host is not this machine, and it is yours to try",
+            Self::Format => "whose log it is, or auto: each line decides (auto)",
+            Self::Out => "where dialogue files are written; made if it is not there",
+            Self::AcceptLosses => {
+                "let it tell no more of the mail that is missing now; the server must be stopped"
+            }
+            Self::Only => "try only this, such as rcpt, auth-plain or starttls; repeatable",
+            Self::Jitter => "chance added to each time, as a network adds it (100 on this machine, else 0)",
         }
     }
 }

@@ -139,6 +139,7 @@ fn days(access: &mut Access) -> Result<Vec<Day>, Failure> {
             | Response::Messages { .. }
             | Response::Message(_)
             | Response::Explained(_)
+            | Response::Verified(_)
             | Response::NoThrottle
             | Response::Status(_)
             | Response::Refused(..) => return Err(unexpected()),

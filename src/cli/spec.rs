@@ -32,11 +32,13 @@ pub enum Verb {
     AliasList,
     AddressExplain,
     Status,
+    Verify,
     AuthReport,
     AuthExplain,
     AuthForgive,
     MailList,
     MailShow,
+    ImportLog,
     LocalServePrepare,
     ServeChild,
     HashWorkerChild,
@@ -244,6 +246,18 @@ pub const SPECS: &[Spec] = &[
          with the server's process. Exit code 69 if none runs.",
     ),
     spec(
+        Verb::Verify,
+        &["verify"],
+        "[--accept-losses]",
+        (0, 0),
+        &[Opt::Json, Opt::AcceptLosses, Opt::Dir, Opt::Config],
+        "look at every record and every body, and say what is wrong and what to do",
+        "Reads everything that is kept, whether or not a server runs, and changes nothing. Tells acknowledged mail that\n\
+         is missing, records that cannot be read or do not fit each other, bodies that are not whole, and what crashes\n\
+         left over. The last line sums. Exit code 0 if nothing is wrong, 65 if something is, 75 if another program has\n\
+         the directory.",
+    ),
+    spec(
         Verb::AuthReport,
         &["auth", "report"],
         "[--since DAYS|DATE]",
@@ -309,6 +323,8 @@ pub const SPECS: &[Spec] = &[
             Opt::Alias,
             Opt::Samples,
             Opt::Rate,
+            Opt::Only,
+            Opt::Jitter,
             Opt::Threshold,
             Opt::IOwnThisHost,
             Opt::Json,
@@ -329,6 +345,19 @@ pub const SPECS: &[Spec] = &[
         DATA,
         "a message on standard output, octet by octet as it is kept",
         "",
+    ),
+    spec(
+        Verb::ImportLog,
+        &["import-log"],
+        "FILE... [--format auto] [--out DIR] [--json]",
+        (1, usize::MAX),
+        &[Opt::Format, Opt::Out, Opt::Json],
+        "make dialogue files of what other servers' logs tell of their clients",
+        "Reads logs, plain or gzip (`-` is standard input), counts the tries that were refused, and writes one\n\
+         dialogue to DIR for each behaviour; passwords and names that are no role words are replaced. With --json one\n\
+         object: attempts, skipped lines, and how many dialogues were written. Formats: auto, mox, postfix,\n\
+         dovecot, exim, opensmtpd, postal, nginx, stalwart, sendmail, courier, cyrus, maddy, haraka, transcript,\n\
+         kerio, assp, domino, perdition, oracleims. Exit code 65 if a file was damaged.",
     ),
 ];
 

@@ -35,6 +35,7 @@ pub fn status(dir: &Path, form: Form) -> Result<(), Failure> {
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Explained(_)
+        | Response::Verified(_)
         | Response::NoThrottle => return Err(unexpected()),
     };
     match form {
@@ -65,6 +66,9 @@ fn text(status: &Status) -> String {
     .collect::<Vec<_>>()
     .join("\n");
     lines.push('\n');
+    for lost in &status.lost {
+        lines.push_str(&format!("missing      {lost}: see `gatepost verify`\n"));
+    }
     if !status.events.is_empty() {
         let row = |EventCount { event, kind, count }: &EventCount| {
             vec![event.clone(), kind.clone(), count.to_string()]
@@ -107,6 +111,7 @@ fn ms(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::count::{Lost, LostPart};
     use crate::types::UnixTime;
 
     #[test]
@@ -124,6 +129,14 @@ mod tests {
             reserve_octets: 64 << 20,
             turns,
             turns_processor: Summary::default(),
+            lost: vec![Lost {
+                part: LostPart::Commits,
+                first: 7,
+                last: 8,
+                messages: Some(3),
+                after: Some(UnixTime(1_795_495_657)),
+                until: None,
+            }],
             events: vec![EventCount {
                 event: "login".to_owned(),
                 kind: "wrong-password".to_owned(),
@@ -138,6 +151,8 @@ mod tests {
              store        full: new mail is answered 452 until there is room; 63 MiB free, 64 MiB stay so\n\
              turns        9: p50 0.00, p99 0.09, p99.9 1.23, longest 12.35 ms\n\
              \u{20} processor  0: p50 0.00, p99 0.00, p99.9 0.00, longest 0.00 ms\n\
+             missing      3 messages and all else of 2 acknowledged commits (7 to 8), after 2026-11-24T04:47:37Z: see \
+             `gatepost verify`\n\
              \nEVENT  KIND            COUNT\nlogin  wrong-password  3\n"
         );
     }

@@ -25,6 +25,7 @@ pub fn explain(dir: &Path, subject: &AuthSubject, form: Form) -> Result<(), Fail
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Status(_)
+        | Response::Verified(_)
         | Response::Refused(..) => return Err(unexpected()),
     };
     match (form, explanation) {
@@ -58,6 +59,7 @@ pub fn forgive(dir: &Path, subject: &AuthSubject) -> Result<(), Failure> {
         | Response::Messages { .. }
         | Response::Message(_)
         | Response::Status(_)
+        | Response::Verified(_)
         | Response::Explained(_)
         | Response::Refused(..) => Err(unexpected()),
     }

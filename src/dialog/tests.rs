@@ -158,7 +158,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("A: commit own", "durable, disk-full, failed"),
         ("T: 5m", "time passes"),
         ("T: +5d", "time passes"),
-        ("T: +05m", "decimal"),
+        ("T: +05m", "time passes"),
         ("T: +24001h", "time passes"),
         ("TLS: up", "up VERSION CIPHER"),
         ("TLS: up SSLv3 X", "up VERSION CIPHER"),

@@ -90,6 +90,7 @@ pub(super) fn control(data: &[u8]) -> Verdict {
             | Request::AuthReport(_)
             | Request::AuthExplain(_)
             | Request::AuthForgive(_)
+            | Request::Verify(_)
             | Request::Status => {}
         }
     }

@@ -185,6 +185,22 @@ fn entries_again(key: &[u8], value: &[u8]) -> Verdict {
         let again = keys::encode_alias(&alias).and_then(|value| keys::decode_alias(key, &value));
         promise(again.map_err(said)? == alias, "an alias is read as another")?;
     }
+    if let Ok(entry) = keys::decode_count(key, value) {
+        promise(keys::encode_count(entry) == value, "the number of a commit is written as another")?;
+    }
+    if let Ok((account, history)) = keys::decode_history(key, value) {
+        let again =
+            keys::encode_history(account, &history).and_then(|value| keys::decode_history(key, &value));
+        promise(again.map_err(said)? == (account, history), "a history is read as another")?;
+    }
+    if let Ok((account, scram)) = keys::decode_scram(key, value) {
+        let again = keys::encode_scram(account, &scram).and_then(|value| keys::decode_scram(key, &value));
+        promise(again.map_err(said)? == (account, scram), "SCRAM keys are read as others")?;
+    }
+    if let Ok(day) = keys::decode_report(key, value) {
+        let again = keys::encode_report(&day).and_then(|value| keys::decode_report(key, &value));
+        promise(again.map_err(said)? == day, "a day of the report is read as another")?;
+    }
     if let Ok(snapshot) = keys::decode_throttle(value) {
         let again = keys::encode_throttle(&snapshot).and_then(|value| keys::decode_throttle(&value));
         promise(again.map_err(said)? == snapshot, "what the throttle keeps is read as another")?;

@@ -223,7 +223,7 @@ fn letters(token: &[u8], marks: &[u8]) -> Vec<u8> {
 /// Short lines that are refused for this, with the same verb.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what has no line of its own gets the plainest one")]
 fn plainest(line: &[u8], offence: Offence) -> Vec<Vec<u8>> {
-    let word = verb(line).0.unwrap_or("QQQQ");
+    let word = verb(line).0.unwrap_or("XX");
     let tails: &[&str] = match offence {
         Offence::ControlCharacter => &["\u{1}"],
         Offence::PathTooLong => &[" FROM:<", " TO:<"],

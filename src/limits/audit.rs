@@ -33,6 +33,12 @@ pub const AUDIT_FALSE_ALARMS_PER_MILLE: u32 = 10;
 /// Bits from which on an audit fails, in thousandths, by default.
 pub const AUDIT_THRESHOLD_MILLIBITS: u32 = 50;
 
+/// Chance that is added to each time measured on this machine, in microseconds at the most: less than any network
+/// has that a stranger comes through.
+pub const AUDIT_JITTER_US_DEFAULT: u64 = 100;
+/// Most of it that may be asked for, in microseconds.
+pub const AUDIT_JITTER_US_MAX: u64 = 100_000;
+
 /// Longest wait for a reply, in milliseconds.
 pub const AUDIT_REPLY_MS_MAX: u64 = 30_000;
 /// Longest wait for a connection, in milliseconds.

@@ -18,7 +18,7 @@ pub(super) enum Busy {
     Change,
     /// A page of so many messages.
     List(usize),
-    /// A message.
+    /// A message, or a step of looking at everything.
     Find,
     /// The slices of a message.
     Show(Show),

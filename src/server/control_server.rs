@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the socket is a file")]
 
 use super::control_client::{Busy, Client, Show};
+use super::control_status::status;
 use super::logins::forget_logins;
 use super::store_link::StoreLink;
 use super::store_thread::{AskKey, ToStore};
@@ -13,21 +14,18 @@ use crate::auth::report::Ledger;
 use crate::auth::scram::salts::{Salts, salts_of};
 use crate::auth::throttle::{Subject, Throttle};
 use crate::auth::verifier::canonical;
-use crate::control::{
-    AuthSubject, EventCount, MessageRow, Refusal, Request, Response, SOCKET_NAME, Status, StoreState,
-};
+use crate::control::{AuthSubject, MessageRow, Refusal, Request, Response, SOCKET_NAME};
 use crate::directory::described::{Described, describe};
 use crate::directory::plan::{self, Plan, PlanError};
 use crate::directory::{Account, Change, Directory, Target};
-use crate::limits::{
-    CLOCK_ORIGIN_MS, CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX,
-};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS, LIST_ROWS_PER_PAGE, PATH_OCTETS_MAX};
+use crate::store::count::Lost;
+use crate::store::verify::Page;
 use crate::store::{MessageRecord, StoreError};
 use crate::telemetry::Recorder;
 use crate::telemetry::line::Line;
-use crate::telemetry::recorder::Counter;
 use crate::telemetry::turns::Turns;
-use crate::types::{AccountId, Address, Moment, Now, ScramUse, UnixTime};
+use crate::types::{AccountId, Address, Moment, Now, ScramUse};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustix::net::sockopt::socket_peercred;
@@ -72,6 +70,8 @@ pub struct Gauges<'a> {
     pub reserve_octets: u64,
     /// What became of recordings of hostile sessions.
     pub journal: &'a [(&'static str, u64)],
+    /// Acknowledged mail that was missing when the store was opened.
+    pub lost: &'a [Lost],
 }
 
 /// A change the store is making durable.
@@ -362,6 +362,10 @@ impl ControlServer {
                 let explanation = office.throttle.explain(office.clocks, &subject);
                 client.say(&Response::Explained(Box::new(explanation)));
             }
+            Request::Verify(from) => {
+                client.busy = Busy::Find;
+                self.ask(id, office, |ask| ToStore::Verify(ask, from));
+            }
             Request::Status => client.say(&Response::Status(Box::new(status(office)))),
             Request::AuthForgive(subject) => {
                 let anything = match subject {
@@ -483,6 +487,13 @@ impl ControlServer {
         self.serve(id, office);
     }
 
+    /// A step of looking at everything.
+    pub fn verified(&mut self, ask: AskKey, page: Page, office: &mut Office<'_>) {
+        if let Some(id) = self.asks.remove(&ask) {
+            self.answer(id, &Response::Verified(Box::new(page)), office);
+        }
+    }
+
     /// A slice. One that cannot be read ends the connection: its client counts octets and sees it.
     pub fn slice(&mut self, ask: AskKey, result: Result<Vec<u8>, StoreError>, office: &mut Office<'_>) {
         let Some(id) = self.asks.remove(&ask) else { return };
@@ -528,41 +539,6 @@ fn tell(directory: &Directory, change: &Change) {
 
 fn refused(error: &StoreError) -> Response {
     Response::Refused(Refusal::Temporary, format!("the store could not do it: {error}"))
-}
-
-fn status(office: &Office<'_>) -> Status {
-    let Office { store, gauges, clocks, .. } = office;
-    let uptime_seconds = clocks.moment.since_ms(Moment(CLOCK_ORIGIN_MS)) / 1_000;
-    let octets = store.free_octets();
-    let state = if gauges.store_is_down {
-        StoreState::Down
-    } else if octets.saturating_sub(store.octets_in_flight()) <= gauges.reserve_octets {
-        StoreState::Full
-    } else if store.is_behind() {
-        StoreState::Behind
-    } else {
-        StoreState::Working
-    };
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let journal = gauges.journal.iter().map(|(what, count)| (("journal", *what), *count));
-    Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: UnixTime(clocks.unix.0.saturating_sub(uptime_seconds)),
-        uptime_seconds,
-        connections: count(gauges.connections),
-        connections_max: count(gauges.connections_max),
-        accepted: gauges.recorder.count(("message", "accepted")),
-        store: state,
-        free_octets: octets,
-        reserve_octets: gauges.reserve_octets,
-        turns: gauges.turns.by_clock(),
-        turns_processor: gauges.turns.by_processor(),
-        events: gauges.recorder.counters().chain(journal).map(event_count).collect(),
-    }
-}
-
-fn event_count(((event, kind), count): (Counter, u64)) -> EventCount {
-    EventCount { event: event.to_owned(), kind: kind.to_owned(), count }
 }
 
 fn account_of(directory: &Directory, address: &Address) -> Result<AccountId, String> {

@@ -200,6 +200,10 @@ impl<'a> Keeper<'a> {
                 let slice = self.store.slice(body, index);
                 self.answers.send(FromStore::Slice(ask, slice));
             }
+            ToStore::Verify(ask, from) => {
+                let page = Box::new(self.store.verify(&from));
+                self.answers.send(FromStore::Verified(ask, page));
+            }
         }
     }
 
@@ -342,7 +346,8 @@ impl<'a> Keeper<'a> {
         for _ in 0..memories {
             self.answers.send(FromStore::Remembered(result.clone()));
         }
-        self.tidy |= changes > 0;
+        // What is put off now: what a change leaves to do, and the sync of the counter of commits.
+        self.tidy = true;
         Ok(())
     }
 

@@ -7,34 +7,23 @@
 use super::store_thread::{BodySource, ToStore};
 use super::turn::Loop;
 use crate::auth::throttle::{Snapshot, Throttle};
+pub(super) use crate::auth::throttle::{forget_logins, load_places};
 use crate::auth::verdict::{LoginVerdict, ProvenBy};
-use crate::auth::verifier::{Enrolled, canonical};
+use crate::auth::verifier::Enrolled;
 use crate::contract::{Commit, CommitAnswer, Delivery, PeerFacts, Ticket};
+use crate::directory::Change;
 use crate::directory::credential::CredentialId;
 use crate::directory::history::Novelty;
-use crate::directory::{Change, Directory};
 use crate::limits::{NEW_PLACE_NOTICES_PER_DAY_MAX, NEW_PLACE_NOTICES_SECONDS};
 use crate::mail::notice::{NewPlace, new_place};
 use crate::mail::trace;
 use crate::telemetry::line::Line;
 use crate::telemetry::note::Note;
-use crate::types::{AccountId, Address, MailId, Now, ReversePath, SessionId};
+use crate::types::{AccountId, MailId, Now, ReversePath, SessionId};
 use std::net::IpAddr;
 
 /// Whose a message is that the server itself writes: no session has this number.
 const NO_SESSION: SessionId = SessionId(0);
-
-/// Tells the throttle in which networks the logins of every account are known.
-pub(super) fn load_places(throttle: &mut Throttle, directory: &Directory) {
-    for (id, history) in directory.histories() {
-        let addresses = directory.account(id).map_or(&[][..], |account| &account.addresses);
-        for login in addresses.iter().map(login_of) {
-            for place in &history.places {
-                throttle.load_place(&login, place.prefix, place.last);
-            }
-        }
-    }
-}
 
 /// Lets the throttle go on where the last process ended.
 pub(super) fn take_up_offenders(throttle: &mut Throttle, now: Now, kept: Option<&Snapshot>) {
@@ -42,30 +31,6 @@ pub(super) fn take_up_offenders(throttle: &mut Throttle, now: Now, kept: Option<
         let line = Line::new("throttle-record-ignored");
         log::warn!("{}", line.text("reason", "it was written by another version of this program").finish());
     }
-}
-
-/// Lets the throttle forget the logins that a change takes from an account. To be called before it is applied.
-pub(super) fn forget_logins(throttle: &mut Throttle, directory: &Directory, change: &Change) {
-    let (id, kept) = match change {
-        Change::PutAccount(account) => (account.id, &account.addresses[..]),
-        Change::RemoveAccount(id) => (*id, &[][..]),
-        Change::PutDomain(_)
-        | Change::RemoveDomain(_)
-        | Change::PutAlias(_)
-        | Change::RemoveAlias(_)
-        | Change::PutHistory(..)
-        | Change::PutScram(..) => return,
-    };
-    let Some(before) = directory.account(id) else { return };
-    let is_gone = |address: &&Address| !kept.iter().any(|other| other.key() == address.key());
-    for login in before.addresses.iter().filter(is_gone).map(login_of) {
-        throttle.forget_login(&login);
-    }
-}
-
-/// An address as the throttle knows it.
-fn login_of(address: &Address) -> Vec<u8> {
-    canonical(address.to_string().as_bytes())
 }
 
 impl Loop {

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod connection;
 mod control_client;
 pub mod control_server;
+mod control_status;
 pub mod desk;
 mod entrance;
 pub mod hash_worker;

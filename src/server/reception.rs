@@ -335,6 +335,9 @@ impl Loop {
                 FromStore::Slice(ask, slice) => {
                     self.with_control(|control, office| control.slice(ask, slice, office));
                 }
+                FromStore::Verified(ask, page) => {
+                    self.with_control(|control, office| control.verified(ask, *page, office));
+                }
                 FromStore::Failed(why) => {
                     if !self.store_is_down {
                         self.store_failed(&why);

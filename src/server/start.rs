@@ -11,9 +11,10 @@ use crate::config::checked::Config;
 use crate::directory::Directory;
 use crate::limits::{
     ARGON2_MEMORY_KIB, CONNECTION_OCTETS_MAX, DELIVERIES_PER_MESSAGE_MAX, DELIVERY_OCTETS_MAX,
-    DESCRIPTORS_RESERVED, HEARTBEAT_MS, HELD_MAX, SHARED_OCTETS_MAX, STORE_LOCK_MS_MAX, STORE_LOCK_RETRY_MS,
-    STORE_OPEN_MS_MAX,
+    DESCRIPTORS_RESERVED, HEARTBEAT_MS, HELD_MAX, LOST_TOLD_MAX, SHARED_OCTETS_MAX, STORE_LOCK_MS_MAX,
+    STORE_LOCK_RETRY_MS, STORE_OPEN_MS_MAX,
 };
+use crate::store::counter::CounterState;
 use crate::store::fjall::{FjallStore, OpenReport};
 use crate::store::place::OpenMode;
 use crate::store::{Store, StoreError};
@@ -90,12 +91,49 @@ fn open_store(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
     if let Some(torn) = &report.torn {
         log::error!("{}", Line::new("store-repaired").text("reason", &torn.to_string()).finish());
     }
+    for line in lost_lines(&report) {
+        log::error!("{line}");
+    }
     let line = Line::new("store-open")
         .field("created", if report.created { "yes" } else { "no" })
         .field("unfinished-bodies-removed", report.unfinished_bodies)
         .field("removed-accounts-to-empty", report.accounts_to_empty);
     log::info!("{}", line.finish());
     Ok(Box::new(store))
+}
+
+/// What is said of acknowledged mail that is missing: one line for each stretch, and one for those there is no
+/// room for.
+fn lost_lines(report: &OpenReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    for lost in report.lost.iter().take(LOST_TOLD_MAX) {
+        let line = Line::new("acknowledged-mail-missing").field("commits", lost.commits());
+        let line = match lost.messages {
+            Some(messages) => line.field("messages", messages),
+            None => line.field("messages", "unknown"),
+        };
+        let what =
+            format!("{lost}; `gatepost verify` checks the rest; restore them from a backup if you have one");
+        lines.push(line.text("reason", &what).finish());
+    }
+    let more = report.lost.iter().skip(LOST_TOLD_MAX);
+    let more_commits = more.clone().fold(0_u64, |sum, lost| sum.saturating_add(lost.commits()));
+    if more_commits > 0 {
+        let line = Line::new("acknowledged-mail-missing").field("commits", more_commits);
+        lines.push(line.field("further-stretches", more.count()).finish());
+    }
+    match report.counter {
+        CounterState::Good => {}
+        CounterState::Missing | CounterState::Unreadable | CounterState::Foreign => {
+            let why = format!(
+                "the counter of acknowledged commits {}; it is made anew from the store, so mail that the store lost \
+                 at its end until now goes unnoticed",
+                report.counter.words()
+            );
+            lines.push(Line::new("commit-counter-made-anew").text("reason", &why).finish());
+        }
+    }
+    lines
 }
 
 /// A command of the administrator may have the store open for a moment, just before this process took its place.

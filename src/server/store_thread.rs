@@ -7,7 +7,9 @@ use crate::auth::report::{Day, Save};
 use crate::auth::throttle::Snapshot;
 use crate::contract::{Commit, CommitAnswer};
 use crate::directory::{Change, Directory};
-use crate::limits::STORE_QUEUE_MAX;
+use crate::limits::{LOST_TOLD_MAX, STORE_QUEUE_MAX};
+use crate::store::count::Lost;
+use crate::store::verify::{Cursor, Page};
 use crate::store::{MessageRecord, Store, StoreError};
 use crate::types::{AccountId, MailId, SessionId, Uid};
 use mio::Waker;
@@ -77,6 +79,8 @@ pub enum ToStore {
     Message(AskKey, AccountId, Uid),
     /// Read a slice. Answered by [`FromStore::Slice`].
     Slice(AskKey, MailId, u32),
+    /// One step of looking at everything. Answered by [`FromStore::Verified`].
+    Verify(AskKey, Cursor),
 }
 
 /// An answer.
@@ -100,6 +104,8 @@ pub enum FromStore {
     Message(AskKey, Result<Option<Box<MessageRecord>>, StoreError>),
     /// The slice.
     Slice(AskKey, Result<Vec<u8>, StoreError>),
+    /// What the step came to.
+    Verified(AskKey, Box<Page>),
     /// The store is not to be used any more; nothing else will be answered.
     Failed(String),
 }
@@ -135,6 +141,8 @@ pub struct Opened {
     pub report: Vec<Day>,
     /// What the throttle had to keep.
     pub throttle: Option<Snapshot>,
+    /// Acknowledged commits that are missing; the first few.
+    pub lost: Vec<Lost>,
 }
 
 /// The loop's end of the thread.
@@ -204,6 +212,7 @@ fn prepare(dir: &Path, open: Opener) -> Result<(Box<dyn Store>, Opened), StoreEr
         server_key: store.server_key(),
         report: store.report()?,
         throttle: store.throttle()?,
+        lost: store.lost().iter().take(LOST_TOLD_MAX).copied().collect(),
     };
     Ok((store, opened))
 }

@@ -32,6 +32,7 @@ use crate::policy::admission::{Admission, Ceilings};
 use crate::policy::side_door::SideDoor;
 use crate::policy::tarpit::Tarpit;
 use crate::smtp::session::Settings;
+use crate::store::count::Lost;
 use crate::telemetry::Recorder;
 use crate::telemetry::disk::DiskWatch;
 use crate::telemetry::line::Line;
@@ -137,6 +138,8 @@ pub struct Loop {
     turns: Turns,
     pub(super) ledger: Ledger,
     pub(super) recordings: Recordings,
+    /// Acknowledged mail that was missing when the store was opened.
+    lost: Vec<Lost>,
     pub(super) scratch: Vec<u8>,
     pub(super) leaving: Option<Leaving>,
 }
@@ -215,6 +218,7 @@ impl Loop {
             disk: DiskWatch::default(),
             turns: Turns::default(),
             ledger: Ledger::load(opened.report, config.auth_report_days, now),
+            lost: opened.lost,
             scratch: vec![0; READ_OCTETS_PER_TURN],
             leaving: None,
             config,
@@ -389,6 +393,7 @@ impl Loop {
             store_is_down: self.store_is_down,
             reserve_octets: self.config.disk_reserve_octets,
             journal: &journal,
+            lost: &self.lost,
         };
         let mut office = Office { now: now.moment, directory, ledger, store, throttle, clocks: *now, gauges };
         act(control, poll.registry(), &mut office);

@@ -6,6 +6,7 @@ use super::script::{self, Script, Step, body, ending, far, recipients, stuffed};
 use super::server::MESSAGE_OCTETS_MAX;
 use crate::contract::Listener;
 use crate::limits::IDLE_MS;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The sorts of clients; some stand here more than once, since most mail is honest.
 const SORTS: [fn(&mut Desk, u64) -> Script; 22] = [
@@ -33,6 +34,28 @@ const SORTS: [fn(&mut Desk, u64) -> Script; 22] = [
     lingerer,
 ];
 
+/// Where an owner lives; anybody else lives with strangers.
+pub(super) fn home_of(login: &str) -> IpAddr {
+    match login.get(..3).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "ada" => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
+        "ben" => IpAddr::V4(Ipv4Addr::new(100, 64, 1, 10)),
+        "cyd" => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc1d, 0x100, 0, 0, 0, 1)),
+        "dis" => IpAddr::V4(Ipv4Addr::new(100, 64, 2, 10)),
+        "gus" => IpAddr::V4(Ipv4Addr::new(100, 64, 3, 10)),
+        _ => IpAddr::V4(Ipv4Addr::new(198, 51, 100, 250)),
+    }
+}
+
+/// Addresses of few networks, so that some neighbours crowd each other.
+pub(super) fn address_of(number: usize) -> IpAddr {
+    let host = u8::try_from(number % 200).unwrap_or(0);
+    match number % 3 {
+        0 => IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)),
+        1 => IpAddr::V4(Ipv4Addr::new(198, 51, 100, host)),
+        _ => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host))),
+    }
+}
+
 /// A client of some sort. `number` makes its messages unlike all others.
 pub(super) fn any(desk: &mut Desk, number: u64) -> Script {
     let sort = desk.pick(&SORTS).unwrap_or(stranger);
@@ -42,6 +65,7 @@ pub(super) fn any(desk: &mut Desk, number: u64) -> Script {
 /// A stranger who sends one message as one should, after everything else.
 pub(super) fn fresh_stranger(number: u64) -> Script {
     let mut script = Script::new("fresh stranger", Listener::Smtp, false);
+    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 88, 7, 98)));
     script.send("EHLO fresh.example\r\n");
     script.transaction(
         "late@far.example",
@@ -56,9 +80,10 @@ pub(super) fn fresh_stranger(number: u64) -> Script {
 pub(super) fn fresh_owner(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::new("fresh owner", Listener::Submissions, false);
     let who = desk.town.right_login(&mut desk.chance);
+    script.from = Some(IpAddr::V4(Ipv4Addr::new(192, 88, 7, 99)));
     script.step(Step::Tls);
     script.send("EHLO fresh.example\r\n");
-    script.login(desk, &who);
+    script.plain(&who);
     script.transaction(&who.login, &["ada@home.example"], &format!("Subject: fresh {number}\r\n\r\nhi\r\n"));
     script.quit();
     script
@@ -102,6 +127,7 @@ fn encrypted_stranger(desk: &mut Desk, number: u64) -> Script {
 fn submitter(desk: &mut Desk, number: u64) -> Script {
     let mut script = Script::on_submission(desk, "submitter");
     let who = desk.town.right_login(&mut desk.chance);
+    script.from = (!desk.one_in(4)).then(|| home_of(&who.login));
     if desk.one_in(4) {
         let wrong = desk.town.wrong_login(&mut desk.chance);
         script.login(desk, &wrong);

@@ -53,11 +53,57 @@ pub enum Fault {
     SmugglingTried,
     /// Another protocol or noise.
     Garbage,
+    /// The power went.
+    PowerCut,
+    /// Writes were lost that were not synced.
+    UnsyncedLost,
+    /// The process died in a chosen write.
+    KilledInWrite,
+    /// The wall clock was moved.
+    ClockJumped,
+    /// An administrator changed an account.
+    Ordered,
+    /// An administrator forgave a source and a login.
+    Forgiven,
+    /// SCRAM keys were made of a right password.
+    KeysMade,
+    /// A login was turned away by the throttle.
+    Throttled,
+    /// A connection was not let in, or not at once.
+    TurnedAway,
+    /// A connection was sent away for another one.
+    TurnedOut,
+    /// A guest came by the side door.
+    CameBeside,
+    /// A peer on port 25 was slowed.
+    Slowed,
+    /// A bot guessed, after its manner.
+    Bot,
+    /// Bots of one network guessed once each.
+    Rotation,
+    /// Six sessions guessed side by side.
+    Parallel,
+    /// Somebody talked before the greeting.
+    EarlyTalk,
+    /// HTTP or TLS came where none is spoken.
+    OtherProtocol,
+    /// Somebody wanted mail carried elsewhere.
+    RelayTried,
+    /// Somebody asked who is there.
+    Harvest,
+    /// Many guesses came at once.
+    AuthFlood,
+    /// Somebody came again and again for nothing.
+    Reconnected,
+    /// Somebody on the deny-list came.
+    Denied,
+    /// A bot guessed from an owner's own address.
+    Besieged,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 46] = [
         Self::OctetsCut,
         Self::OctetsDelayed,
         Self::HalfClosed,
@@ -81,6 +127,29 @@ impl Fault {
         Self::PlaintextInjected,
         Self::SmugglingTried,
         Self::Garbage,
+        Self::PowerCut,
+        Self::UnsyncedLost,
+        Self::KilledInWrite,
+        Self::ClockJumped,
+        Self::Ordered,
+        Self::Forgiven,
+        Self::KeysMade,
+        Self::Throttled,
+        Self::TurnedAway,
+        Self::TurnedOut,
+        Self::CameBeside,
+        Self::Slowed,
+        Self::Bot,
+        Self::Rotation,
+        Self::Parallel,
+        Self::EarlyTalk,
+        Self::OtherProtocol,
+        Self::RelayTried,
+        Self::Harvest,
+        Self::AuthFlood,
+        Self::Reconnected,
+        Self::Denied,
+        Self::Besieged,
     ];
 }
 

@@ -8,8 +8,12 @@ use super::layer::{CLIENT_HELLO, Layer, SERVER_HELLO};
 use super::model::{Heard, Model};
 use super::reading::HeardReply;
 use super::script::{Script, Step};
+use super::town::Credentials;
+use crate::auth::scram::client::{Bound, ScramClient};
 use crate::contract::Listener;
+use base64ct::{Base64, Encoding};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Octets that a client that does not read lets pile up in its kernel.
 pub(super) const WINDOW_OCTETS: usize = 1_024;
@@ -31,7 +35,9 @@ pub(super) struct Client {
     pub(super) number: usize,
     pub(super) name: &'static str,
     pub(super) listener: Listener,
+    pub(super) from: Option<IpAddr>,
     pub(super) model: Model,
+    scram: Option<(ScramClient, String)>,
     steps: VecDeque<Step>,
     lane: Lane,
     layer: Layer,
@@ -51,12 +57,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(number: usize, script: Script, troubled: bool, desk: &mut Desk) -> Self {
-        let Script { name, listener, steps, .. } = script;
+        let Script { name, listener, from, steps, .. } = script;
         let mut client = Self {
             number,
             name,
             listener,
+            from,
             model: Model::new(listener),
+            scram: None,
             steps,
             lane: Lane::new(desk),
             layer: Layer::Plain,
@@ -95,6 +103,9 @@ impl Client {
                 Some(
                     Step::Send(_)
                     | Step::Body(_)
+                    | Step::ScramFirst(..)
+                    | Step::ScramProof
+                    | Step::ScramEnd
                     | Step::Pause(_)
                     | Step::HalfClose
                     | Step::Reset
@@ -119,6 +130,9 @@ impl Client {
                 }
             }
             Step::Await | Step::Tls => {}
+            Step::ScramFirst(who, plus) => self.scram_first(&who, plus, desk),
+            Step::ScramProof => self.scram_proof(desk),
+            Step::ScramEnd => self.scram_end(desk),
             Step::Pause(ms) => {
                 self.paused = true;
                 desk.later(ms, Happening::Wake(self.number));
@@ -128,6 +142,47 @@ impl Client {
             Step::Deaf => self.deaf = true,
             Step::Listen => self.deaf = false,
         }
+    }
+
+    fn scram_first(&mut self, who: &Credentials, plus: bool, desk: &mut Desk) {
+        let nonce = format!("{:016x}", desk.below_u64(u64::MAX));
+        let (name, bound) = match plus {
+            true => ("SCRAM-SHA-256-PLUS", Bound::To("tls-exporter", &[b'E'; 32])),
+            false => ("SCRAM-SHA-256", Bound::No),
+        };
+        let scram = ScramClient::new(bound, None, &who.login, &nonce);
+        self.model.proves(&who.login, &who.password);
+        desk.proofs.insert(self.number, who.clone());
+        let line = format!("AUTH {name} {}\r\n", Base64::encode_string(scram.first().as_bytes()));
+        self.scram = Some((scram, who.password.clone()));
+        self.send(line.as_bytes(), desk);
+    }
+
+    fn scram_proof(&mut self, desk: &mut Desk) {
+        let challenge = self.challenge().filter(|_| self.model.last_code() == 334);
+        let Some((scram, password)) = &mut self.scram else { return };
+        let last = challenge.and_then(|challenge| scram.last(&challenge, password.as_bytes()));
+        match last {
+            Some(last) => {
+                self.send(format!("{}\r\n", Base64::encode_string(last.as_bytes())).as_bytes(), desk)
+            }
+            None => self.scram = None,
+        }
+    }
+
+    fn scram_end(&mut self, desk: &mut Desk) {
+        // The salt again: the proof never got out.
+        let is_news = |challenge: &String| self.model.last_code() == 334 && !challenge.starts_with("r=");
+        let challenge = self.challenge().filter(is_news);
+        let (Some((scram, _)), Some(challenge)) = (self.scram.take(), challenge) else { return };
+        let trusted = scram.trusts(&challenge);
+        desk.check(Law::RightPassword, trusted, || format!("C{} got {challenge} for a proof", self.number));
+        self.send(b"\r\n", desk);
+    }
+
+    fn challenge(&self) -> Option<String> {
+        let octets = Base64::decode_vec(std::str::from_utf8(self.model.challenge()).ok()?).ok()?;
+        String::from_utf8(octets).ok()
     }
 
     /// Whether the handshake is over, one way or the other; begins it when its time has come.

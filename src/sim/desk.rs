@@ -2,12 +2,15 @@
 
 use super::census::{Census, Fault};
 use super::planted::PlantedBug;
-use super::town::Town;
+use super::platter::Cut;
+use super::promises::Promises;
+use super::town::{Credentials, Town};
 use super::{Law, Violation};
 use crate::auth::verifier::JobId;
 use crate::contract::{Answer, Ticket};
+use crate::limits::CLOCK_ORIGIN_MS;
 use crate::telemetry::Recorder;
-use crate::types::{Chance, Moment, Now, UnixTime};
+use crate::types::{Chance, Moment, Now, ScramSalt, UnixTime};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Events kept for the story of a world that fails.
@@ -16,6 +19,8 @@ const STORY_EVENTS: usize = 40;
 const STORY_CHARS: usize = 160;
 /// The world's first second.
 const UNIX_START: u64 = 1_790_000_000;
+/// The world's first moment, as that of a process.
+pub(super) const START: Moment = Moment(CLOCK_ORIGIN_MS);
 
 /// What travels.
 #[derive(Debug)]
@@ -32,7 +37,14 @@ pub(super) enum Parcel {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Disaster {
     Kill,
+    PowerCut,
+    /// In the next write but so many.
+    KillInWrite(u64, Cut),
     Stop,
+    /// The wall clock is moved to so many seconds off.
+    ClockJumps(i64),
+    /// An administrator does something.
+    Order,
     DiskFills(bool),
     StoreFallsBehind(bool),
     DirectoryGoes(bool),
@@ -67,12 +79,19 @@ pub(super) struct Desk {
     pub(super) census: Census,
     pub(super) recorder: Recorder,
     pub(super) town: Town,
+    pub(super) promises: Promises,
+    /// What the client of each connection makes its proof of: a proof does not show it.
+    pub(super) proofs: BTreeMap<usize, Credentials>,
+    /// The salt that each name was told.
+    pub(super) salts: BTreeMap<Vec<u8>, ScramSalt>,
     /// Nothing goes wrong any more.
     pub(super) calm: bool,
     seed: u64,
     broken: Option<(Law, String)>,
     story: VecDeque<String>,
     digest: u64,
+    /// Seconds that the wall clock is off.
+    skew: i64,
     queue: BTreeMap<(Moment, u64), Happening>,
     queued: u64,
 }
@@ -86,18 +105,22 @@ impl Desk {
         let mut chance = Chance::from_seed(octets);
         let town = Town::new(&mut chance);
         Self {
-            now: Now { moment: Moment(0), unix: UnixTime(UNIX_START) },
+            now: Now { moment: START, unix: UnixTime(UNIX_START) },
             dice: chance.u64(),
             chance,
             planted,
             census: Census::default(),
             recorder: Recorder::new(),
             town,
+            promises: Promises::default(),
+            proofs: BTreeMap::new(),
+            salts: BTreeMap::new(),
             calm: false,
             seed,
             broken: None,
             story: VecDeque::new(),
             digest: 0xcbf2_9ce4_8422_2325,
+            skew: 0,
             queue: BTreeMap::new(),
             queued: 0,
         }
@@ -124,7 +147,23 @@ impl Desk {
 
     pub(super) fn jump(&mut self, to: Moment) {
         let to = to.max(self.now.moment);
-        self.now = Now { moment: to, unix: UnixTime(UNIX_START + to.0 / 1_000) };
+        let unix = (UNIX_START + to.since_ms(START) / 1_000).saturating_add_signed(self.skew);
+        self.now = Now { moment: to, unix: UnixTime(unix) };
+    }
+
+    /// What sessions are told of the time.
+    pub(super) fn session_clock(&self) -> Now {
+        if !self.has(PlantedBug::WallClockTimers) {
+            return self.now;
+        }
+        let ms = START.0.saturating_add_signed(self.skew.saturating_mul(1_000));
+        Now { moment: Moment(ms + self.now.moment.since_ms(START)), ..self.now }
+    }
+
+    /// Moves the wall clock.
+    pub(super) fn skew_clock(&mut self, seconds: i64) {
+        self.skew = seconds;
+        self.jump(self.now.moment);
     }
 
     // ---- chance ----
@@ -191,7 +230,8 @@ impl Desk {
 
     /// Adds to the story.
     pub(super) fn tell(&mut self, what: &str) {
-        let line: String = format!("{:>9} ms  {what}", self.now.moment.0).chars().take(STORY_CHARS).collect();
+        let line: String =
+            format!("{:>9} ms  {what}", self.now.moment.since_ms(START)).chars().take(STORY_CHARS).collect();
         for octet in line.bytes() {
             self.digest = (self.digest ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3);
         }

@@ -3,12 +3,16 @@
 use super::Law;
 use super::census::Fault as Seen;
 use super::desk::{Desk, Happening};
+use super::gate::Config;
 use super::planted::PlantedBug;
+use super::platter::Platter;
+use crate::auth::throttle::Snapshot;
 use crate::contract::{Commit, CommitAnswer, Delivery, Ticket};
+use crate::directory::Change;
 use crate::limits::STORE_MS_MAX;
-use crate::store::memory::{Fault, MemoryStore};
+use crate::store::memory::Fault;
 use crate::store::{Deliver, Operation, Store, StoreError};
-use crate::types::{AccountId, MailId, Uid};
+use crate::types::{AccountId, MailId, Prefix, Uid};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Octets of a slice here; small, so that small bodies have several.
@@ -20,11 +24,26 @@ const ACCOUNTS: std::ops::RangeInclusive<u32> = 1..=6;
 
 /// What survives the process.
 pub(super) struct Disk {
-    pub(super) store: MemoryStore,
+    pub(super) store: Platter,
+    /// The configuration.
+    pub(super) config: Config,
     pub(super) is_full: bool,
     pub(super) is_behind: bool,
     /// What the next commit comes to.
     pub(super) next_commit: Option<Fault>,
+}
+
+/// What else than mail is kept.
+#[derive(Debug, Clone)]
+pub(super) enum Record {
+    /// What the throttle must not forget.
+    Throttle(Box<Snapshot>),
+    /// That a login succeeded in a network.
+    Place(Vec<u8>, Prefix, Change),
+    /// SCRAM keys.
+    Keys(Change),
+    /// An administrator's change, by its number.
+    Order(u64, Vec<Change>),
 }
 
 /// A message to be made durable.
@@ -42,8 +61,12 @@ struct Request {
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) answers: Vec<(usize, Ticket, CommitAnswer)>,
+    /// Records, and whether they were kept; of those whose fate is not known nothing is said.
+    pub(super) records: Vec<(Record, bool)>,
     /// The store failed; the process has to start again.
     pub(super) failed: bool,
+    /// The process died in a write. Nobody hears anything.
+    pub(super) died: bool,
 }
 
 /// See the module.
@@ -51,6 +74,9 @@ pub(super) struct Done {
 pub(super) struct Keeper {
     waiting: VecDeque<Request>,
     flight: Vec<Request>,
+    records: Vec<Record>,
+    records_in_flight: Vec<Record>,
+    is_busy: bool,
 }
 
 impl Disk {
@@ -86,13 +112,29 @@ impl Keeper {
         self.waiting.push_back(Request { conn, ticket, commit, body, slices: 0, refused: None });
     }
 
+    pub(super) fn push_record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Octets of bodies that wait here.
+    pub(super) fn octets(&self) -> usize {
+        self.waiting.iter().chain(&self.flight).map(|one| one.body.len()).sum()
+    }
+
+    /// Requests that wait here.
+    pub(super) fn requests(&self) -> usize {
+        self.waiting.len() + self.flight.len() + self.records.len() + self.records_in_flight.len()
+    }
+
     /// Begins a group, if none is under way. True: the store failed.
     pub(super) fn begin(&mut self, epoch: u32, disk: &mut Disk, desk: &mut Desk) -> bool {
-        if !self.flight.is_empty() || self.waiting.is_empty() {
+        if self.is_busy || (self.waiting.is_empty() && self.records.is_empty()) {
             return false;
         }
+        self.is_busy = true;
         let many = self.waiting.len().min(1 + desk.below(GROUP_MESSAGES_MAX));
         self.flight = self.waiting.drain(..many).collect();
+        self.records_in_flight = std::mem::take(&mut self.records);
         for request in &mut self.flight {
             if request.put_slices(disk, desk).is_err() {
                 return true;
@@ -120,11 +162,16 @@ impl Keeper {
     pub(super) fn finish(&mut self, disk: &mut Disk, desk: &mut Desk) -> Done {
         let mut done = Done::default();
         let flight = std::mem::take(&mut self.flight);
+        let records = std::mem::take(&mut self.records_in_flight);
+        self.is_busy = false;
         let had_slices = flight.iter().any(|request| request.slices > 0);
         if !desk.has(PlantedBug::DurableWithoutStoring) {
-            done = commit(&flight, disk, desk);
+            done = commit(&flight, records, disk, desk);
         } else {
             done.answers.extend(flight.iter().map(|one| (one.conn, one.ticket, CommitAnswer::Durable)));
+        }
+        if done.died {
+            return done;
         }
         if done.failed && desk.has(PlantedBug::FailureIsDurable) {
             done.answers.iter_mut().for_each(|(_, _, answer)| *answer = CommitAnswer::Durable);
@@ -133,7 +180,7 @@ impl Keeper {
             done.answers.iter_mut().for_each(|(_, _, answer)| *answer = CommitAnswer::DiskFull);
         }
         if desk.has(PlantedBug::StoresTwice) && !done.failed && !had_slices {
-            commit(&flight, disk, desk);
+            commit(&flight, Vec::new(), disk, desk);
         }
         if had_slices && !done.failed {
             disk.judge_leftovers(desk);
@@ -150,43 +197,72 @@ impl Keeper {
             .collect()
     }
 
-    /// The process is killed. What is under way may still get to the disk, or not.
-    pub(super) fn killed(self, disk: &mut Disk, desk: &mut Desk) {
-        if !self.flight.is_empty() {
+    /// The process is killed. What is under way may still get to the disk, or not. With the power cut, what was
+    /// not synced may be lost.
+    pub(super) fn killed(self, disk: &mut Disk, power_cut: bool, desk: &mut Desk) {
+        if !self.flight.is_empty() && !disk.store.has_died() {
             desk.fault(Seen::KilledInCommit);
             if desk.one_in(2) {
-                commit(&self.flight, disk, desk);
+                commit(&self.flight, self.records_in_flight, disk, desk);
             }
         }
-        disk.store.power_cut();
+        if power_cut {
+            desk.fault(Seen::PowerCut);
+            let unsynced = disk.store.unsynced();
+            let left = if desk.one_in(4) { unsynced } else { desk.below(unsynced) };
+            if disk.store.power_cut(left) > 0 {
+                desk.fault(Seen::UnsyncedLost);
+                desk.tell(&format!("the power goes: {left} of {unsynced} unsynced writes are left"));
+            }
+        }
+        disk.store.reopen();
     }
 }
 
 /// Commits a group as a whole.
-fn commit(flight: &[Request], disk: &mut Disk, desk: &mut Desk) -> Done {
-    let group: Vec<Operation> =
+fn commit(flight: &[Request], records: Vec<Record>, disk: &mut Disk, desk: &mut Desk) -> Done {
+    let mut group: Vec<Operation> =
         flight.iter().filter(|one| one.refused.is_none()).map(|one| one.operation(desk)).collect();
-    let fault = disk.next_commit.take().filter(|_| !group.is_empty());
+    let messages = group.len();
+    group.extend(records.iter().map(Record::operation));
+    let fault = disk.next_commit.take_if(|_| messages > 0);
     match &fault {
         Some(Fault::Refuse(_)) => desk.fault(Seen::GroupRefused),
         Some(Fault::KeepAndFail(_)) => desk.fault(Seen::GroupKeptAndFailed),
         Some(Fault::None) | None => {}
     }
     disk.store.script(fault);
+    disk.store.never_syncs = desk.has(PlantedBug::NeverSyncs);
     let outcome = if group.is_empty() { Ok(()) } else { disk.store.commit(&group) };
     let answer = match &outcome {
         Ok(()) => CommitAnswer::Durable,
         Err(StoreError::DiskFull) => CommitAnswer::DiskFull,
         Err(_) => CommitAnswer::Failed,
     };
-    desk.tell(&format!("a group of {}: {answer:?}", group.len()));
-    for request in flight.iter().filter(|one| one.refused.is_none()) {
-        if answer == CommitAnswer::DiskFull {
-            request.drop_slices(disk, desk);
-        }
+    if !group.is_empty() {
+        desk.tell(&format!("a group of {messages} messages, {} records: {answer:?}", records.len()));
+    }
+    if answer == CommitAnswer::DiskFull {
+        flight.iter().filter(|one| one.refused.is_none()).for_each(|one| one.drop_slices(disk, desk));
     }
     let answers = flight.iter().map(|one| (one.conn, one.ticket, one.refused.unwrap_or(answer))).collect();
-    Done { answers, failed: answer == CommitAnswer::Failed }
+    let known = match answer {
+        CommitAnswer::Durable => Some(true),
+        CommitAnswer::DiskFull => Some(false),
+        CommitAnswer::Failed => None,
+    };
+    let records = known.map_or(Vec::new(), |kept| records.into_iter().map(|one| (one, kept)).collect());
+    Done { answers, records, failed: answer == CommitAnswer::Failed, died: disk.store.has_died() }
+}
+
+impl Record {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Throttle(snapshot) => Operation::Throttle(snapshot.clone()),
+            Self::Place(_, _, change) | Self::Keys(change) => Operation::Change(vec![change.clone()]),
+            Self::Order(_, changes) => Operation::Change(changes.clone()),
+        }
+    }
 }
 
 impl Request {

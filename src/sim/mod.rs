@@ -1,17 +1,34 @@
-//! A seeded world around the pure core, for tests: many clients, a network that cuts and delays, a hash
-//! worker that dies, a store that fails, a process that is killed, and time that jumps to whatever comes next.
+//! A seeded world around the whole server, for tests: many clients, good and hostile, a network that cuts and
+//! delays, a hash worker that dies, a disk that fills up, fails and loses what was not synced, a process that
+//! dies in any write, administrators who change things, a wall clock that jumps, and time that jumps to
+//! whatever comes next.
 //!
-//! [`run`] makes a world from a seed, drives sessions, verifier, directory and store in it as the loop in
-//! `server/` does, and judges it by the laws of the design ([`Law`]) after each step and at the end. A world
-//! that breaks one is told as a short story, and its seed makes it again. Nothing here is used by the server.
+//! [`run`] makes a world from a seed, drives sessions, verifier, throttle, admission, tarpit, side door, directory
+//! and store in it as the loop in `server/` does, and judges it by the laws of the design ([`Law`]) after each step
+//! and at the end. A world that breaks one is told as a short story, and its seed makes it again. Nothing here is
+//! used by the server.
+//!
+//! Real are the machines: sessions, SASL and SCRAM on both sides, verifier with its queue and enrolment, both books
+//! of the throttle with what outlives a restart, admission, tarpit, side door, lookups, the plans of
+//! administrators, the layouts and groups of the store. Modelled are the loop that carries things between them
+//! (`server`, `conn`), the store thread (`keeper`), the database under the layouts (`platter`), the hash worker
+//! (`hasher`: one HMAC in the place of argon2id, two rounds of PBKDF2), and TLS (`layer`). Left out are bodies in
+//! temporary files, descriptors that run out, the shorter patience of a crowded server, notices to owners, the
+//! report of logins, and caught panics.
+//!
+//! A recorder that wants to hear sessions listens where `recut` does: `Recording` gets every event and every action
+//! of every session, in order, and is asked once a session is gone (`Conn::judge_cuts`).
 //!
 //! | room | is |
 //! |---|---|
 //! | `town` | who lives here: directory, passwords, and what is true of both, written down twice |
-//! | `actors`, `script` | what clients do |
+//! | `actors`, `bots`, `script` | what clients do; bots do what logs show |
 //! | `client`, `model`, `reading` | a client, and its naive idea of which reply answers what |
 //! | `lane`, `layer` | the network; a toy in the place of TLS |
 //! | `server`, `conn`, `keeper`, `hasher` | a small model of the loop, the store thread and the hash worker |
+//! | `gate` | the real throttle, admission, tarpit and side door of a process |
+//! | `platter` | the disk: real layouts, and what was synced apart from what was written |
+//! | `promises` | what owners are promised |
 //! | `ledger` | what was promised to whom, held against the store |
 //! | `recut` | the same sessions again, cut into other reads |
 //! | `world` | what happens when |
@@ -22,10 +39,12 @@
 )]
 
 mod actors;
+mod bots;
 mod census;
 mod client;
 mod conn;
 mod desk;
+mod gate;
 mod hasher;
 mod keeper;
 mod lane;
@@ -33,6 +52,8 @@ mod layer;
 mod ledger;
 mod model;
 mod planted;
+mod platter;
+mod promises;
 mod reading;
 mod recut;
 mod script;
@@ -42,6 +63,7 @@ mod world;
 
 pub use census::{Census, Fault};
 pub use planted::PlantedBug;
+pub use platter::Cut;
 
 use std::fmt;
 
@@ -86,11 +108,20 @@ pub enum Law {
     CutBlind,
     /// After all of this a fresh message is delivered.
     FreshDelivery,
+    /// Owners get in: see `promises` for what exactly they are promised.
+    OwnersGetIn,
+    /// A flood of mail changes nothing for logins, and the other way round.
+    BooksApart,
+    /// Connections, their octets, those who wait, and bodies stay under their ceilings.
+    BoundedMemory,
+    /// What an administrator was told to be done is done, then and after every restart; what is read back is
+    /// what somebody ordered.
+    ChangesLast,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::OneReply,
         Self::Order,
         Self::NoRelay,
@@ -109,6 +140,10 @@ impl Law {
         Self::NoSecret,
         Self::CutBlind,
         Self::FreshDelivery,
+        Self::OwnersGetIn,
+        Self::BooksApart,
+        Self::BoundedMemory,
+        Self::ChangesLast,
     ];
 }
 
@@ -149,5 +184,12 @@ pub struct Report {
 /// Makes the world of a seed and lets it run to its end, by a driver that is right or has a planted bug.
 #[must_use]
 pub fn run(seed: u64, planted: Option<PlantedBug>) -> Report {
-    world::run(seed, planted)
+    world::run(seed, planted, None).0
+}
+
+/// The same world, in which the process dies in the write of this number (the first is number 1, the town's
+/// founding). Returns how many writes there were, too.
+#[must_use]
+pub fn run_and_die(seed: u64, write: u64, cut: Cut) -> (Report, u64) {
+    world::run(seed, None, Some((write, cut)))
 }

@@ -19,7 +19,7 @@ pub(super) enum Heard {
     /// A sender was answered to somebody who logged in by this name and password.
     Sender { address: String, login: (Vec<u8>, Vec<u8>), reply: HeardReply },
     /// A login was answered.
-    Login { login: Vec<u8>, password: Vec<u8>, reply: HeardReply },
+    Login { login: Vec<u8>, password: Vec<u8>, is_scram: bool, reply: HeardReply },
     /// The end of a message was answered.
     Message { recipients: Vec<String>, body: Vec<u8>, reply: HeardReply, id: String },
     /// STARTTLS was answered 220, and so many octets were sent behind it in the clear.
@@ -75,7 +75,10 @@ pub(super) struct Model {
     account: Option<(Vec<u8>, Vec<u8>)>,
     envelope: Option<Envelope>,
     exchange: Vec<Vec<u8>>,
+    /// What a SCRAM exchange is about: its octets do not show the password.
+    proves: Option<(Vec<u8>, Vec<u8>)>,
     last_code: u16,
+    challenge: Vec<u8>,
 }
 
 impl Model {
@@ -93,7 +96,9 @@ impl Model {
             account: None,
             envelope: None,
             exchange: Vec::new(),
+            proves: None,
             last_code: 0,
+            challenge: Vec::new(),
         }
     }
 
@@ -115,6 +120,16 @@ impl Model {
     /// The last code that came.
     pub(super) fn last_code(&self) -> u16 {
         self.last_code
+    }
+
+    /// The text of the last 334.
+    pub(super) fn challenge(&self) -> &[u8] {
+        &self.challenge
+    }
+
+    /// The next AUTH proves this.
+    pub(super) fn proves(&mut self, login: &str, password: &str) {
+        self.proves = Some((login.as_bytes().to_vec(), password.as_bytes().to_vec()));
     }
 
     pub(super) fn awaits_handshake(&self) -> bool {
@@ -147,6 +162,9 @@ impl Model {
     /// Takes the next reply.
     pub(super) fn reply(&mut self, reply: &HeardReply) -> Result<Option<Heard>, Broken> {
         self.last_code = reply.code;
+        if reply.code == 334 {
+            self.challenge = trimmed(&reply.raw).get(4..).unwrap_or_default().to_vec();
+        }
         let law = |law, what: &str| Err((law, format!("{what}: {}", shown(&reply.raw))));
         match self.at {
             _ if self.farewell => return law(Law::OneReply, "a reply behind the farewell"),
@@ -154,7 +172,8 @@ impl Model {
             At::Greeting | At::Command | At::AuthLine | At::Data => {}
         }
         let unit = self.unit();
-        if reply.code == 421 {
+        // 554 in the place of a greeting: no service for this address.
+        if reply.code == 421 || (self.at == At::Greeting && reply.code == 554) {
             self.farewell = true;
             return Ok(None);
         }
@@ -357,7 +376,7 @@ impl Model {
         Some(Heard::Message { recipients, body, reply: reply.clone(), id })
     }
 
-    /// PLAIN, LOGIN, with and without an initial response.
+    /// PLAIN, LOGIN, with and without an initial response, and SCRAM.
     fn auth_answered(&mut self, unit: &Unit, reply: &HeardReply) -> Option<Heard> {
         self.exchange.push(trimmed(&unit.text).to_vec());
         if reply.code == 334 {
@@ -366,10 +385,16 @@ impl Model {
         }
         self.at = At::Command;
         let lines = std::mem::take(&mut self.exchange);
-        let (login, password) = credentials(&lines)?;
+        let proves = self.proves.take();
+        let is_scram = proves.is_some();
+        // Nothing was proved before the second message.
+        let (login, password) = match proves {
+            Some(proves) => Some(proves).filter(|_| lines.len() >= 2)?,
+            None => credentials(&lines)?,
+        };
         if reply.code == 235 {
             self.account = Some((login.clone(), password.clone()));
         }
-        Some(Heard::Login { login, password, reply: reply.clone() })
+        Some(Heard::Login { login, password, is_scram, reply: reply.clone() })
     }
 }

@@ -59,11 +59,39 @@ pub enum PlantedBug {
     QuestionStaysOpen,
     /// Carries out the end of a session before its last reply.
     ClosesBeforeReply,
+    /// Never syncs what it says is durable.
+    NeverSyncs,
+    /// Writes logins into the mail book too.
+    OneBookForAll,
+    /// Forgives logins for mail.
+    MailClearsLogins,
+    /// Refuses connections without a look at who lives there.
+    ShutsHomeOut,
+    /// Forgets where logins succeeded.
+    ForgetsSuccesses,
+    /// Does not load the places of logins when it starts.
+    ForgetsPlaces,
+    /// Asks nobody whether there is a place.
+    AdmitsEverybody,
+    /// Tells an administrator that it is done before it is durable.
+    DoneBeforeDurable,
+    /// Does not apply what is durable to the directory in memory.
+    KeepsOldBook,
+    /// Answers 535 to who was not even checked.
+    ThrottledIsRefused,
+    /// Signs for proofs with anything.
+    SignsWithNothing,
+    /// Makes another salt each time.
+    SaltOfChance,
+    /// Holds those who wait for ever.
+    HoldsForEver,
+    /// Tells the time by the wall clock.
+    WallClockTimers,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 42] = [
         Self::DurableWithoutStoring,
         Self::DurableBeforeSync,
         Self::StoresTwice,
@@ -92,5 +120,19 @@ impl PlantedBug {
         Self::FeedsUnwanted,
         Self::QuestionStaysOpen,
         Self::ClosesBeforeReply,
+        Self::NeverSyncs,
+        Self::OneBookForAll,
+        Self::MailClearsLogins,
+        Self::ShutsHomeOut,
+        Self::ForgetsSuccesses,
+        Self::ForgetsPlaces,
+        Self::AdmitsEverybody,
+        Self::DoneBeforeDurable,
+        Self::KeepsOldBook,
+        Self::ThrottledIsRefused,
+        Self::SignsWithNothing,
+        Self::SaltOfChance,
+        Self::HoldsForEver,
+        Self::WallClockTimers,
     ];
 }

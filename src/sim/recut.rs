@@ -13,6 +13,8 @@ enum Told {
     Paced(Pace),
     Opened,
     Octets(Vec<u8>),
+    /// Octets that were heard and not taken: they came before the greeting.
+    Unheard(Vec<u8>),
     TlsUp(TlsFacts),
     Answered(Ticket, Answer),
     Due(Timer),
@@ -50,6 +52,7 @@ impl Recording {
         let told = match event {
             Event::Paced(pace) => Told::Paced(*pace),
             Event::Opened => Told::Opened,
+            Event::Bytes(octets) if taken == 0 => Told::Unheard(octets.to_vec()),
             Event::Bytes(octets) => {
                 let octets = octets.get(..taken).unwrap_or_default();
                 if let Some((last, Told::Octets(before))) = self.told.last_mut() {
@@ -96,6 +99,7 @@ impl Recording {
                     seen.take(&out.take());
                     continue;
                 }
+                Told::Unheard(octets) => Event::Bytes(octets),
                 Told::Paced(pace) => Event::Paced(*pace),
                 Told::Opened => Event::Opened,
                 Told::TlsUp(facts) => Event::TlsUp(facts.clone()),

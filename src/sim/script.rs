@@ -5,9 +5,10 @@ use super::town::{Credentials, Town};
 use crate::contract::Listener;
 use base64ct::{Base64, Encoding};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// One thing a client does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Sends octets.
     Send(Vec<u8>),
@@ -17,6 +18,12 @@ pub(super) enum Step {
     Body(Vec<u8>),
     /// Waits for the reply to STARTTLS (or, on `submissions`, does not) and shakes hands.
     Tls,
+    /// Begins a SCRAM exchange, bound to the channel or not.
+    ScramFirst(Credentials, bool),
+    /// Sends its proof, if the server sent a salt.
+    ScramProof,
+    /// Looks at the server's proof, and ends the exchange.
+    ScramEnd,
     /// Waits so many milliseconds.
     Pause(u64),
     /// Sends no more.
@@ -34,13 +41,15 @@ pub(super) enum Step {
 pub(super) struct Script {
     pub(super) name: &'static str,
     pub(super) listener: Listener,
+    /// From where, if not from anywhere.
+    pub(super) from: Option<IpAddr>,
     pub(super) steps: VecDeque<Step>,
     pipelines: bool,
 }
 
 impl Script {
     pub(super) fn new(name: &'static str, listener: Listener, pipelines: bool) -> Self {
-        let mut script = Self { name, listener, steps: VecDeque::new(), pipelines };
+        let mut script = Self { name, listener, from: None, steps: VecDeque::new(), pipelines };
         if listener != Listener::Submissions {
             script.step(Step::Await);
         }
@@ -108,8 +117,29 @@ impl Script {
         self.step(Step::Await);
     }
 
-    /// A login by one of the four ways there are.
+    /// A login by PLAIN.
+    pub(super) fn plain(&mut self, who: &Credentials) {
+        let message = format!("\0{}\0{}", who.login, who.password);
+        self.send(&format!("AUTH PLAIN {}\r\n", Base64::encode_string(message.as_bytes())));
+        self.step(Step::Await);
+    }
+
+    /// A login by SCRAM.
+    pub(super) fn scram(&mut self, who: &Credentials, plus: bool) {
+        self.step(Step::ScramFirst(who.clone(), plus));
+        self.step(Step::Await);
+        self.step(Step::ScramProof);
+        self.step(Step::Await);
+        self.step(Step::ScramEnd);
+        self.step(Step::Await);
+    }
+
+    /// A login by one of the ways there are.
     pub(super) fn login(&mut self, desk: &mut Desk, who: &Credentials) {
+        if desk.one_in(5) {
+            let plus = desk.one_in(2);
+            return self.scram(who, plus);
+        }
         let Credentials { login, password } = who;
         let encoded = |text: &str| Base64::encode_string(text.as_bytes());
         let plain = encoded(&format!("\0{login}\0{password}"));

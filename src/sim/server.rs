@@ -1,28 +1,37 @@
 //! The loop in small: carries questions to whoever answers them, and answers and deadlines back.
 
+mod entrance;
+mod logins;
+mod office;
+
 use super::Law;
 use super::census::Fault;
 use super::conn::{Conn, Stepped};
 use super::desk::{Desk, Happening, Parcel};
-use super::hasher::Hasher;
-use super::keeper::{Disk, Keeper};
+use super::gate::{Config, Gate};
+use super::hasher::{Hasher, Outcome};
+use super::keeper::{Disk, Done, Keeper, Record};
 use super::planted::PlantedBug;
+use super::town::ROUNDS;
+use crate::auth::scram::salts::Salts;
+use crate::auth::throttle::{Pace, load_places};
 use crate::auth::verdict::{LoginVerdict, Refusal, Unavailability};
 use crate::auth::verifier::{Attempt, Decided, JobId, ProofAttempt, Verifier};
 use crate::contract::{Answer, Cause, CommitAnswer, Listener, PeerFacts, Question, RoomAnswer, Ticket};
 use crate::directory::Directory;
 use crate::limits::{
-    HASH_MS_MAX, HASH_QUEUE_MAX, HASH_QUEUE_PER_PREFIX_MAX, IDLE_MS, REFUSAL_MS_MIN, REFUSAL_TICK_MS,
-    STOP_GRACE_MS,
+    CONNECTION_OCTETS_MAX, HASH_MS_MAX, HASH_QUEUE_OTHERS_MAX, HASH_QUEUE_PER_PREFIX_MAX, IDLE_MS,
+    REFUSAL_MS_MIN, REFUSAL_TICK_MS, SIDE_DOOR_MAX, SIDE_DOOR_MS, STOP_GRACE_MS,
 };
 use crate::policy;
 use crate::policy::recipient::RecipientLookup;
 use crate::policy::sender::SenderLookup;
 use crate::smtp::session::Settings;
 use crate::store::Store;
-use crate::types::{AccountId, Domain, Moment, SessionId};
+use crate::types::{AccountId, Domain, Moment, ScramUse, SessionId};
+use office::Order;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Octets of the largest message here.
@@ -34,6 +43,8 @@ pub(super) enum Life {
     Goes,
     /// It ends itself, since the store failed; those who waited were told.
     Ends,
+    /// It died in a write.
+    Dies,
 }
 
 /// See the module.
@@ -41,9 +52,14 @@ pub(super) struct Server {
     epoch: u32,
     settings: Arc<Settings>,
     directory: Option<Directory>,
+    config: Config,
+    server_key: [u8; 32],
+    gate: Gate,
     verifier: Verifier,
     hasher: Hasher,
     keeper: Keeper,
+    orders: BTreeMap<u64, Order>,
+    orders_given: u64,
     /// In boxes, since each turn takes each of them out and puts it back.
     conns: BTreeMap<usize, Box<Conn>>,
     stops_by: Option<Moment>,
@@ -52,23 +68,52 @@ pub(super) struct Server {
 impl Server {
     /// Starts, with what the disk has. `None` if that is not to be read.
     pub(super) fn start(epoch: u32, disk: &Disk, desk: &mut Desk) -> Option<Self> {
-        let directory = disk.store.directory().ok()?;
+        let directory = match disk.store.directory() {
+            Ok(directory) => directory,
+            Err(error) => {
+                desk.break_law(Law::ChangesLast, format!("the directory cannot be read: {error}"));
+                return None;
+            }
+        };
+        for strange in desk.town.was_read(&directory, desk.now.moment) {
+            desk.break_law(Law::ChangesLast, strange);
+        }
+        desk.census.law(Law::ChangesLast);
         let settings = Settings {
             hostname: Domain::parse("mx.home.example").ok()?,
             message_octets_max: u64::try_from(MESSAGE_OCTETS_MAX).ok()?,
             tls_available: true,
-            scram: crate::types::ScramUse::All,
+            scram: ScramUse::All,
             idle_ms: IDLE_MS,
         };
-        let mut verifier = Verifier::new(disk.store.server_key(), desk.chance.fork());
+        let server_key = disk.store.server_key();
+        let mut verifier = Verifier::new(server_key, desk.chance.fork())
+            .with_scram(ScramUse::All, Salts::with_iterations(&server_key, ROUNDS));
         verifier.worker_up(desk.now.moment);
+        let mut gate = Gate::new(&disk.config, desk);
+        if !desk.has(PlantedBug::ForgetsPlaces) {
+            load_places(&mut gate.throttle, &directory);
+        }
+        match disk.store.throttle() {
+            Ok(Some(snapshot)) => {
+                let taken = gate.throttle.restore(desk.now, &snapshot);
+                desk.check(Law::ChangesLast, taken, || "the record of the throttle was not taken up".into());
+            }
+            Ok(None) => {}
+            Err(error) => desk.break_law(Law::ChangesLast, error.to_string()),
+        }
         Some(Self {
             epoch,
             settings: Arc::new(settings),
             directory: Some(directory),
+            config: disk.config.clone(),
+            server_key,
+            gate,
             verifier,
             hasher: Hasher::default(),
             keeper: Keeper::default(),
+            orders: BTreeMap::new(),
+            orders_given: 0,
             conns: BTreeMap::new(),
             stops_by: None,
         })
@@ -80,20 +125,12 @@ impl Server {
 
     // ---- from outside ----
 
-    pub(super) fn accept(&mut self, number: usize, listener: Listener, desk: &mut Desk) {
-        let facts = PeerFacts {
-            session: SessionId(u64::try_from(number).unwrap_or(u64::MAX)),
-            address: address_of(number),
-            listener,
-        };
-        let conn = Conn::new(number, facts, &self.settings, desk);
-        self.conns.insert(number, Box::new(conn));
-    }
-
-    pub(super) fn arrived(&mut self, number: usize, parcel: Parcel, desk: &mut Desk) {
-        if matches!(parcel, Parcel::Rst) {
-            if let Some(conn) = self.conns.remove(&number) {
-                self.gone(&conn, desk);
+    pub(super) fn arrived(&mut self, number: usize, parcel: Parcel, disk: &Disk, desk: &mut Desk) {
+        if let Some(sent) = self.gate.sent.get_mut(&number) {
+            sent.push(parcel);
+        } else if matches!(parcel, Parcel::Rst) {
+            if let Some(mut conn) = self.conns.remove(&number) {
+                self.gone(&mut conn, disk, desk);
             }
         } else if let Some(conn) = self.conns.get_mut(&number) {
             conn.arrived(parcel);
@@ -110,7 +147,11 @@ impl Server {
         if self.stops_by.is_none() {
             desk.fault(Fault::Stopped);
             self.stops_by = Some(desk.now.moment.plus_ms(STOP_GRACE_MS));
+            self.send_all_waiting_away(desk);
             self.conns.values_mut().for_each(|conn| conn.tell_stopping(desk));
+            if let Some(snapshot) = self.gate.throttle.save_now(desk.now) {
+                self.keeper.push_record(Record::Throttle(Box::new(snapshot)));
+            }
         }
     }
 
@@ -120,13 +161,17 @@ impl Server {
 
     /// Whether it was asked to leave, and nobody is left.
     pub(super) fn has_left(&self) -> bool {
-        self.is_stopping() && self.conns.is_empty()
+        self.is_stopping() && self.conns.is_empty() && self.keeper.requests() == 0
     }
 
     /// The process ends here and now.
-    pub(super) fn killed(self, disk: &mut Disk, desk: &mut Desk) {
+    pub(super) fn killed(mut self, disk: &mut Disk, power_cut: bool, desk: &mut Desk) {
+        for number in std::mem::take(&mut self.gate.sent).into_keys() {
+            desk.later(0, Happening::ToClient(number, Parcel::Rst));
+        }
         self.conns.into_values().for_each(|conn| conn.cut_off(desk));
-        self.keeper.killed(disk, desk);
+        self.keeper.killed(disk, power_cut, desk);
+        desk.promises.restarted();
     }
 
     pub(super) fn directory_goes(&mut self, disk: &Disk, gone: bool) {
@@ -154,7 +199,17 @@ impl Server {
     }
 
     pub(super) fn hash_done(&mut self, id: JobId, disk: &Disk, desk: &mut Desk) {
-        let Some(matched) = self.hasher.result(id) else { return };
+        let matched = match self.hasher.result(id) {
+            None => return,
+            Some(Outcome::Compared(matched)) => matched,
+            Some(Outcome::Derived(keys)) => {
+                if let Some(enrolled) = self.verifier.derived(id, keys) {
+                    desk.fault(Fault::KeysMade);
+                    self.keep_scram_keys(enrolled);
+                }
+                return;
+            }
+        };
         self.verifier.hashed(desk.now.moment, id, matched);
         // The worker's word counts once.
         self.verifier.hashed(desk.now.moment, id, !matched);
@@ -174,9 +229,13 @@ impl Server {
     // ---- the store ----
 
     pub(super) fn group_done(&mut self, disk: &mut Disk, desk: &mut Desk) -> Life {
-        let done = self.keeper.finish(disk, desk);
-        self.tell_committed(done.answers, disk, desk);
-        if done.failed { self.store_failed(disk, desk) } else { Life::Goes }
+        let Done { answers, records, failed, died } = self.keeper.finish(disk, desk);
+        if died {
+            return Life::Dies;
+        }
+        records.into_iter().for_each(|(record, kept)| self.record_done(record, kept, desk));
+        self.tell_committed(answers, disk, desk);
+        if failed { self.store_failed(disk, desk) } else { Life::Goes }
     }
 
     /// Everybody who waits for the store is told, and the process ends.
@@ -227,6 +286,7 @@ impl Server {
     fn carry(&mut self, conn: &mut Conn, stepped: Stepped, disk: &Disk, desk: &mut Desk) {
         let mut steps = vec![stepped];
         while let Some(Stepped { asks, yes, .. }) = steps.pop() {
+            self.hear_notes(conn, disk, desk);
             if let Some((id, accounts)) = yes {
                 desk.check(Law::HonestYes, disk.holds(id, &accounts), || format!("{id} is not in the store"));
             }
@@ -274,23 +334,20 @@ impl Server {
                 Some(Answer::Recipient(lookup))
             }
             Question::Login { login, password, authorize_as } => {
-                let excused = directory.is_none() || self.is_crowded(conn);
-                if let Some(open) = &mut conn.open {
-                    open.excused = excused;
-                }
-                let (session, source) = (conn.facts.session, conn.facts.address);
-                let attempt = Attempt { session, ticket, source, login, password, authorize_as };
-                self.verifier.submit(desk.now.moment, directory, attempt);
+                self.ask_login(conn, ticket, (login, password, authorize_as), desk);
                 None
             }
-            Question::Salt(login) => Some(Answer::Salt(self.verifier.salts().of(&login))),
-            Question::Proof(proof) => {
-                if let Some(open) = &mut conn.open {
-                    open.excused = directory.is_none();
+            Question::Salt(login) => {
+                let mut salt = self.verifier.salts().of(&login);
+                if desk.has(PlantedBug::SaltOfChance) {
+                    salt.salt = desk.chance.octets().first_chunk().copied().unwrap_or(salt.salt);
                 }
-                let (session, source) = (conn.facts.session, conn.facts.address);
-                let attempt = ProofAttempt { session, ticket, source, proof };
-                self.verifier.submit_proof(desk.now.moment, directory, &attempt);
+                let known = *desk.salts.entry(login.to_ascii_lowercase()).or_insert(salt);
+                desk.check(Law::EqualRefusals, known == salt, || "a name has two salts".into());
+                Some(Answer::Salt(salt))
+            }
+            Question::Proof(proof) => {
+                self.ask_proof(conn, ticket, proof, desk);
                 None
             }
             Question::Commit(commit) => {
@@ -299,42 +356,6 @@ impl Server {
                 desk.has(PlantedBug::DurableBeforeSync).then_some(Answer::Commit(CommitAnswer::Durable))
             }
         }
-    }
-
-    /// Whether so many logins wait that one more may be turned away.
-    fn is_crowded(&self, conn: &Conn) -> bool {
-        let waits = |other: &&Conn| other.open.as_ref().is_some_and(|open| open.is_login);
-        let waiting = self.conns.values().map(Box::as_ref).filter(waits);
-        let near = waiting.clone().filter(|other| same_prefix(other.facts.address, conn.facts.address));
-        near.count() >= HASH_QUEUE_PER_PREFIX_MAX || waiting.count() >= HASH_QUEUE_MAX
-    }
-
-    fn decided(&mut self, decided: Decided, disk: &Disk, desk: &mut Desk) {
-        let Decided { session, ticket, mut verdict, signature } = decided;
-        let Ok(number) = usize::try_from(session.0) else { return };
-        if desk.has(PlantedBug::AliasIsAnError) && verdict == LoginVerdict::Refused(Refusal::Alias) {
-            verdict = LoginVerdict::Unavailable(Unavailability::Directory);
-        }
-        if let Some(open) = self.conns.get(&number).and_then(|conn| conn.open.as_ref()) {
-            let now = desk.now.moment;
-            let waited = now.since_ms(open.asked);
-            match verdict {
-                LoginVerdict::Accepted(..) | LoginVerdict::Disabled(_) => {}
-                LoginVerdict::Refused(_) | LoginVerdict::Unavailable(_) => {
-                    let on_grid = now.0.is_multiple_of(REFUSAL_TICK_MS) && waited >= REFUSAL_MS_MIN;
-                    desk.check(Law::EqualRefusals, on_grid, || format!("{verdict:?} left after {waited} ms"));
-                }
-            }
-            if matches!(verdict, LoginVerdict::Unavailable(_)) {
-                let excused = open.excused || waited >= HASH_MS_MAX;
-                desk.check(Law::EqualRefusals, excused, || format!("{verdict:?}, and nothing was missing"));
-            }
-        }
-        let answer = match signature {
-            None => Answer::Login(verdict),
-            Some(signature) => Answer::Proof(verdict, signature),
-        };
-        self.answer(number, ticket, answer, disk, desk);
     }
 
     // ---- a turn ----
@@ -349,7 +370,9 @@ impl Server {
             verifier = Some(Moment(next_tick));
         }
         let stops_by = self.stops_by.filter(|by| *by > desk.now.moment);
-        [conns, verifier, stops_by].into_iter().flatten().min()
+        let save = self.gate.throttle.next_save().map(|at| at.max(desk.now.moment));
+        let save = save.filter(|_| !self.is_stopping());
+        [conns, verifier, stops_by, self.next_wait(), save].into_iter().flatten().min()
     }
 
     /// One turn of the loop: deadlines, what came, what is to be kept, what is to be sent.
@@ -357,8 +380,10 @@ impl Server {
         if self.verifier.worker_is_late(desk.now.moment) && !desk.has(PlantedBug::WaitsForHungWorker) {
             self.worker_dies(desk);
         }
-        let due = self.verifier.due(desk.now.moment);
-        due.into_iter().for_each(|decided| self.decided(decided, disk, desk));
+        self.check_passwords(disk, desk);
+        if !desk.has(PlantedBug::HoldsForEver) {
+            self.end_waits(disk, desk);
+        }
         let out_of_grace = self.stops_by.is_some_and(|by| by <= desk.now.moment);
         let busy = self.conns.iter().filter(|(_, conn)| out_of_grace || !conn.is_quiet(desk));
         let numbers: Vec<usize> = busy.map(|(number, _)| *number).collect();
@@ -370,15 +395,21 @@ impl Server {
             }
             self.serve(&mut conn, disk, desk);
             if conn.is_finished(desk) {
-                self.gone(&conn, desk);
+                self.gone(&mut conn, disk, desk);
             } else {
                 self.conns.insert(number, conn);
             }
         }
-        if let Some(job) = self.verifier.next_job(desk.now.moment) {
-            self.hasher.take(self.epoch, &job, desk);
+        self.give_worker_its_job(desk);
+        if let Some(snapshot) = self.gate.throttle.save(desk.now) {
+            self.keeper.push_record(Record::Throttle(Box::new(snapshot)));
         }
-        if self.keeper.begin(self.epoch, disk, desk) { self.store_failed(disk, desk) } else { Life::Goes }
+        self.judge_memory(desk);
+        match self.keeper.begin(self.epoch, disk, desk) {
+            false => Life::Goes,
+            true if disk.store.has_died() => Life::Dies,
+            true => self.store_failed(disk, desk),
+        }
     }
 
     fn serve(&mut self, conn: &mut Conn, disk: &Disk, desk: &mut Desk) {
@@ -393,14 +424,21 @@ impl Server {
         }
     }
 
-    fn gone(&mut self, conn: &Conn, desk: &mut Desk) {
-        self.verifier.forget(conn.facts.session);
+    fn gone(&mut self, conn: &mut Conn, disk: &Disk, desk: &mut Desk) {
+        self.hear_notes(conn, disk, desk);
+        let PeerFacts { session, address, .. } = conn.facts;
+        self.gate.admission.leave(session, address);
+        self.gate.side_door.leave(session);
+        if !conn.fruitful {
+            self.gate.throttle.fruitless_visit(desk.now, address);
+        }
+        self.verifier.forget(session);
         conn.judge_cuts(desk);
     }
 
     /// Sessions that have not ended.
     pub(super) fn sessions(&self) -> usize {
-        self.conns.len()
+        self.conns.len() + self.gate.tarpit.len()
     }
 }
 
@@ -423,26 +461,15 @@ fn stale_answer(conn: &mut Conn, desk: &mut Desk) {
     conn.stale_answer(ticket, answer, desk);
 }
 
-/// A login's verdict answers no question but a login's, and nothing else answers one.
+/// Whether it answers another question than the open one. Sender and room are two steps of MAIL, salt and proof
+/// two of AUTH; a session does not tell those two apart.
 fn is_of_other_kind(conn: &Conn, answer: &Answer) -> bool {
-    let asks_login = conn.open.as_ref().is_some_and(|open| open.is_login);
-    matches!(answer, Answer::Login(_)) != asks_login
-}
-
-/// Addresses of few networks, so that some neighbours crowd each other.
-fn address_of(number: usize) -> IpAddr {
-    let host = u8::try_from(number % 200).unwrap_or(0);
-    match number % 3 {
-        0 => IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)),
-        1 => IpAddr::V4(Ipv4Addr::new(198, 51, 100, host)),
-        _ => IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(host))),
-    }
-}
-
-fn same_prefix(one: IpAddr, other: IpAddr) -> bool {
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => one.octets().get(..3) == other.octets().get(..3),
-        (IpAddr::V6(one), IpAddr::V6(other)) => one.octets().get(..7) == other.octets().get(..7),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+    let kind = match answer {
+        Answer::Room(_) | Answer::Sender(_) => "mail",
+        Answer::Recipient(_) => "recipient",
+        Answer::Login(_) => "login",
+        Answer::Salt(_) | Answer::Proof(..) => "scram",
+        Answer::Commit(_) => "commit",
+    };
+    conn.open.as_ref().is_some_and(|open| open.kind != kind)
 }

@@ -1,12 +1,22 @@
 //! Who lives here. What is true of addresses and logins is written down a second time, as a table, so that
 //! the lookups are not judged by themselves.
 
+mod eras;
+
+pub(super) use eras::Facts;
+
+use crate::auth::credential;
 use crate::auth::password::PasswordHash;
+use crate::auth::scram::keys::derive_salted;
+use crate::auth::scram::salts::Salts;
+use crate::directory::credential::AppPasswords;
+use crate::directory::scram::{MadeOf, ScramEntry, ScramRecord};
 use crate::directory::{Account, AccountState, Alias, Change, DomainEntry};
 use crate::limits::{ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES};
-use crate::types::{AccountId, Address, Chance, Domain};
+use crate::types::{AccountId, Address, Chance, Domain, UnixTime};
 use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
+use eras::Owner;
 use std::collections::BTreeSet;
 
 /// Begins every secret, so that one search finds all of them.
@@ -52,17 +62,6 @@ const NO_LOGINS: [&str; 9] = [
     "ada",
 ];
 
-/// What is true of a name and a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LoginTruth {
-    /// An account's own.
-    Right,
-    /// An account's own, and its logins are stopped.
-    RightButStopped,
-    /// Anything else.
-    Wrong,
-}
-
 /// A login to try.
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {
@@ -77,49 +76,42 @@ pub(super) struct Town {
     needles: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Owner {
-    id: AccountId,
-    addresses: Vec<&'static str>,
-    password: Option<String>,
-    state: AccountState,
-}
+/// Rounds of PBKDF2 here: what they protect is not worth more.
+pub(super) const ROUNDS: u32 = 2;
 
 impl Town {
     pub(super) fn new(chance: &mut Chance) -> Self {
-        let mut owner = |id, addresses: &[&'static str], has_password, state| Owner {
-            id: AccountId(id),
-            addresses: addresses.to_vec(),
-            password: bool::then(has_password, || secret(chance)),
-            state,
+        let mut owner = |id, addresses: &[&'static str], has_password, apps: usize, state| {
+            let password = bool::then(has_password, || secret(chance));
+            let apps = (0..apps).map(|_| secret(chance)).collect();
+            Owner::new(AccountId(id), addresses, Facts { password, apps, state, lives: true })
         };
         let owners = vec![
-            owner(1, &["ada@home.example", "ada.l@home.example"], true, AccountState::Active),
-            owner(2, &["ben@home.example"], true, AccountState::Active),
-            owner(3, &["cyd@other.example"], true, AccountState::Active),
-            owner(4, &["dis@home.example"], true, AccountState::Disabled),
-            owner(5, &["sus@home.example"], true, AccountState::Suspended),
-            owner(6, &["nop@home.example"], false, AccountState::Active),
+            owner(1, &["ada@home.example", "ada.l@home.example"], true, 0, AccountState::Active),
+            owner(2, &["ben@home.example"], true, 1, AccountState::Active),
+            owner(3, &["cyd@other.example"], true, 0, AccountState::Active),
+            owner(4, &["dis@home.example"], true, 1, AccountState::Disabled),
+            owner(5, &["sus@home.example"], true, 0, AccountState::Suspended),
+            owner(6, &["nop@home.example"], false, 0, AccountState::Active),
+            // Gets no mail, so that it can be removed.
+            owner(7, &["gus@home.example"], true, 1, AccountState::Active),
         ];
         Self { owners, needles: needles() }
     }
 
     /// The directory, as changes from nothing.
-    pub(super) fn changes(&self) -> Vec<Change> {
+    pub(super) fn changes(&self, key: &[u8; 32]) -> Vec<Change> {
         let mut changes = Vec::new();
         for (name, catch_all) in [("home.example", None), ("other.example", Some(AccountId(3)))] {
             changes
                 .extend(Domain::parse(name).map(|name| Change::PutDomain(DomainEntry { name, catch_all })));
         }
-        changes.extend(self.owners.iter().map(|owner| {
-            Change::PutAccount(Account {
-                id: owner.id,
-                addresses: addresses(&owner.addresses),
-                password: owner.password.as_deref().map(|password| phc(owner.id, password)),
-                state: owner.state,
-                app_passwords: Default::default(),
-            })
-        }));
+        for owner in &self.owners {
+            let account = owner.account(key);
+            let keys = owner.scram_record(key, &account);
+            changes.push(Change::PutAccount(account));
+            changes.extend(keys.map(|keys| Change::PutScram(owner.id, keys)));
+        }
         for (address, members) in [
             ("team@home.example", &["ada@home.example", "ben@home.example", "nested@home.example"][..]),
             ("nested@home.example", &["cyd@other.example", "team@home.example", "gone@home.example"]),
@@ -145,22 +137,7 @@ impl Town {
 
     /// Whether the account may say that a message is from this address.
     pub(super) fn may_send_as(&self, account: AccountId, address: &str) -> bool {
-        self.owners.iter().any(|owner| {
-            owner.id == account && owner.addresses.iter().any(|own| own.eq_ignore_ascii_case(address))
-        })
-    }
-
-    /// Whose login this is, and whether it opens.
-    pub(super) fn truth(&self, login: &[u8], password: &[u8]) -> (Option<AccountId>, LoginTruth) {
-        let owner = self.owners.iter().find(|owner| {
-            owner.addresses.iter().any(|address| address.as_bytes().eq_ignore_ascii_case(login))
-                && owner.password.as_deref().is_some_and(|own| own.as_bytes() == password)
-        });
-        match owner {
-            Some(owner) if owner.state == AccountState::Active => (Some(owner.id), LoginTruth::Right),
-            Some(owner) => (Some(owner.id), LoginTruth::RightButStopped),
-            None => (None, LoginTruth::Wrong),
-        }
+        self.owners.iter().any(|owner| owner.id == account && owner.has(address.as_bytes()))
     }
 
     pub(super) fn good_address(chance: &mut Chance) -> &'static str {
@@ -171,30 +148,36 @@ impl Town {
         pick(chance, &LEADS_NOWHERE).unwrap_or_default()
     }
 
-    /// An owner who can log in.
+    /// An owner who can log in, by the password or by an application password.
     pub(super) fn right_login(&self, chance: &mut Chance) -> Credentials {
-        let active: Vec<&Owner> = self
-            .owners
-            .iter()
-            .filter(|owner| owner.state == AccountState::Active && owner.password.is_some())
-            .collect();
-        pick(chance, &active).map(Owner::credentials).unwrap_or_else(|| Credentials::none(chance))
+        self.login_of(chance, |facts| facts.lives && facts.state == AccountState::Active)
     }
 
     /// An owner whose logins are stopped.
     pub(super) fn stopped_login(&self, chance: &mut Chance) -> Credentials {
-        let stopped: Vec<&Owner> =
-            self.owners.iter().filter(|owner| owner.state != AccountState::Active).collect();
-        pick(chance, &stopped).map(Owner::credentials).unwrap_or_else(|| Credentials::none(chance))
+        self.login_of(chance, |facts| facts.lives && facts.state != AccountState::Active)
+    }
+
+    fn login_of(&self, chance: &mut Chance, wanted: impl Fn(&Facts) -> bool) -> Credentials {
+        let all: Vec<Credentials> = self
+            .owners
+            .iter()
+            .filter(|owner| wanted(owner.latest()))
+            .flat_map(|owner| {
+                let facts = owner.latest();
+                let passwords = facts.password.iter().chain(&facts.apps);
+                passwords
+                    .map(|password| Credentials { login: owner.name().into(), password: password.clone() })
+            })
+            .collect();
+        pick(chance, &all).unwrap_or_else(|| Credentials::none(chance))
     }
 
     /// A name and a password that do not open anything, for any of the reasons there are.
     pub(super) fn wrong_login(&self, chance: &mut Chance) -> Credentials {
         let name = match chance.below(2) {
             0 => pick(chance, &NO_LOGINS).unwrap_or_default(),
-            _ => pick(chance, &self.owners.iter().collect::<Vec<_>>())
-                .and_then(|owner| owner.addresses.first().copied())
-                .unwrap_or_default(),
+            _ => pick(chance, &self.owners.iter().map(Owner::name).collect::<Vec<_>>()).unwrap_or_default(),
         };
         Credentials { login: name.into(), password: secret(chance) }
     }
@@ -202,15 +185,6 @@ impl Town {
     /// The secret's trace in a text, if there is one: raw, in base64, in hexadecimal digits.
     pub(super) fn secret_in(&self, text: &str) -> Option<&str> {
         self.needles.iter().map(String::as_str).find(|needle| text.contains(needle))
-    }
-}
-
-impl Owner {
-    fn credentials(&self) -> Credentials {
-        Credentials {
-            login: self.addresses.first().copied().unwrap_or_default().into(),
-            password: self.password.clone().unwrap_or_default(),
-        }
     }
 }
 
@@ -229,7 +203,7 @@ fn addresses(texts: &[&str]) -> Vec<Address> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-fn secret(chance: &mut Chance) -> String {
+pub(super) fn secret(chance: &mut Chance) -> String {
     format!("{SECRET_MARK}{:016x}", chance.u64())
 }
 
@@ -247,7 +221,7 @@ fn needles() -> Vec<String> {
     needles
 }
 
-fn phc(id: AccountId, password: &str) -> String {
+pub(super) fn phc(id: AccountId, password: &str) -> String {
     let salt = vec![u8::try_from(id.0).unwrap_or(0); 16];
     let tag = toy_hash(password.as_bytes(), &salt);
     PasswordHash { memory_kib: ARGON2_MEMORY_KIB, passes: ARGON2_PASSES, lanes: ARGON2_LANES, salt, tag }
@@ -284,10 +258,10 @@ mod tests {
 
     #[test]
     fn the_town_is_complete() {
-        let changes = town().changes();
+        let changes = town().changes(&[1; 32]);
         let count = |wanted: fn(&Change) -> bool| changes.iter().filter(|change| wanted(change)).count();
         assert_eq!(count(|change| matches!(change, Change::PutDomain(_))), 2);
-        assert_eq!(count(|change| matches!(change, Change::PutAccount(_))), 6);
+        assert_eq!(count(|change| matches!(change, Change::PutAccount(_))), 7);
         assert_eq!(count(|change| matches!(change, Change::PutAlias(_))), 6);
     }
 }

@@ -97,9 +97,23 @@ pub enum Dialect {
 const NOT_IMPLEMENTED: [&[u8]; 8] = [b"EXPN", b"SEND", b"SOML", b"SAML", b"TURN", b"ETRN", b"ATRN", b"BURL"];
 
 /// First words of other protocols that browsers and scanners send to mail ports.
-const OTHER_PROTOCOLS: [&[u8]; 11] = [
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI",
+const OTHER_PROTOCOLS: [&[u8]; 16] = [
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"PATCH",
+    b"PRI",
     b"INVITE",
+    b"REGISTER",
+    b"DESCRIBE",
+    b"PROPFIND",
+    b"REQMOD",
+    b"RESPMOD",
 ];
 
 /// Reads one complete line without its CRLF.

@@ -8,15 +8,20 @@
 //! A panic in the database is caught and becomes an error; after a failed write it takes no more
 //! ([`Store::is_poisoned`]), and the cure is to end the process and open it again.
 
+mod counted;
 mod database;
+mod source;
 #[cfg(test)]
 mod tests;
 
 use self::database::{BODIES, RECORDS, create, guarded, keyspace, meta, open_database, tagged_keys};
-use super::group::{Batch, Books, CopyKey, Stage, mail_octets, stage_emptying};
+use super::count::{Entry, Lost};
+use super::counter::{self, Counter, CounterState};
+use super::group::{Batch, Books, CopyKey, Stage, mail_octets, messages_in, stage_emptying};
 use super::keys::{self, Meta, SyncMark, Tag};
 use super::place::{self, Found};
 use super::repair::check_journals;
+use super::verify::{self, Cursor, Page};
 use super::{MessageRecord, Operation, Store, StoreError};
 use crate::auth::report::Day;
 use crate::auth::throttle::Snapshot;
@@ -43,6 +48,10 @@ pub struct OpenReport {
     pub unfinished_bodies: usize,
     /// Removed accounts whose mail still has to go, see [`Store::tidy`].
     pub accounts_to_empty: usize,
+    /// Acknowledged commits that are missing, oldest first. Worth shouting.
+    pub lost: Vec<Lost>,
+    /// What the counter outside the database was found to be.
+    pub counter: CounterState,
 }
 
 /// The store on disk. Fields drop in order: the lock is let go when the database is closed.
@@ -61,6 +70,16 @@ pub struct FjallStore {
     scratch: Vec<u8>,
     /// Free octets below which no mail is taken.
     floor_octets: u64,
+    /// The number of the last acknowledged commit, outside the database.
+    counter: Counter,
+    /// The last acknowledged commit.
+    last_commit: Entry,
+    /// Acknowledged commits that were missing when it was opened.
+    lost: Vec<Lost>,
+    /// Those of which the administrator said that they are known.
+    accepted_losses: Vec<Lost>,
+    /// What the counter outside was found to be.
+    counter_state: CounterState,
     lock: File,
 }
 
@@ -120,7 +139,11 @@ impl FjallStore {
         let path = place::store_path(dir);
         report.torn = check_journals(&path, &place::torn_path(dir), mark, mode)?;
         let db = open_database(&path)?;
-        let mut store = Self::load(db, lock, mark, mode)?;
+        let (counter, outside, state) = Counter::open(dir, mark)?;
+        let mut store = Self::load(db, lock, mark, mode, counter)?;
+        store.count(dir, outside, state)?;
+        report.counter = store.counter_state;
+        report.lost.clone_from(&store.lost);
         if mode == OpenMode::Write {
             report.unfinished_bodies = store.remove_unfinished()?;
         }
@@ -129,7 +152,13 @@ impl FjallStore {
     }
 
     /// Reads what is held in memory.
-    fn load(db: Database, lock: File, mark: SyncMark, mode: OpenMode) -> Result<Self, StoreError> {
+    fn load(
+        db: Database,
+        lock: File,
+        mark: SyncMark,
+        mode: OpenMode,
+        counter: Counter,
+    ) -> Result<Self, StoreError> {
         let records = keyspace(&db, RECORDS)?;
         let bodies = keyspace(&db, BODIES)?;
         let key = keys::meta_key(Meta::Layout);
@@ -162,6 +191,11 @@ impl FjallStore {
             failed: None,
             scratch: Vec::new(),
             floor_octets: limits::STORE_DISK_FLOOR_OCTETS,
+            counter,
+            last_commit: Entry::default(),
+            lost: Vec::new(),
+            accepted_losses: Vec::new(),
+            counter_state: CounterState::Good,
             lock,
         })
     }
@@ -318,6 +352,9 @@ impl Store for FjallStore {
         let mut writes = Writes { batch, records: &self.records, bodies: &self.bodies };
         // The repair of journals relies on this: first in every batch that is synced, and in no other.
         writes.put_record(&keys::meta_key(Meta::SyncMark), &keys::encode_sync_mark(self.mark));
+        let entry = self.last_commit.next(counter::now(), messages_in(group));
+        writes.put_record(&keys::count_key(entry.number), &keys::encode_count(entry));
+        writes.put_slice(&keys::count_slice_key(entry.number), &keys::encode_count(entry));
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut stage = Stage {
             batch: &mut writes,
@@ -329,6 +366,9 @@ impl Store for FjallStore {
         self.scratch = scratch;
         let staged = staged?;
         self.write("committing", || batch.commit())?;
+        // In this order: the number outside is never above what was synced.
+        self.counter.count(entry);
+        self.last_commit = entry;
         self.books.apply(staged);
         Ok(())
     }
@@ -351,6 +391,7 @@ impl Store for FjallStore {
                     }
                     Tag::Alias
                     | Tag::Meta
+                    | Tag::Count
                     | Tag::Report
                     | Tag::Throttle
                     | Tag::Mail
@@ -393,6 +434,14 @@ impl Store for FjallStore {
         self.server_key
     }
 
+    fn lost(&self) -> &[Lost] {
+        &self.lost
+    }
+
+    fn verify(&self, from: &Cursor) -> Page {
+        verify::step(self, from)
+    }
+
     fn list(&self, account: AccountId, after: Uid, rows: usize) -> Result<Vec<MessageRecord>, StoreError> {
         if self.books.emptying.contains_key(&account) {
             return Ok(Vec::new());
@@ -422,6 +471,7 @@ impl Store for FjallStore {
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
         self.writable()?;
+        self.counter.sync();
         let Some((&account, &after)) = self.books.emptying.first_key_value() else { return Ok(false) };
         let mut writes = Writes { batch: self.db.batch(), records: &self.records, bodies: &self.bodies };
         let mail = self
@@ -463,8 +513,24 @@ impl Store for FjallStore {
 
 #[cfg(test)]
 impl FjallStore {
+    /// Writes or removes a record behind the store's back.
+    pub(crate) fn plant(&self, part: verify::Part, key: &[u8], value: Option<&[u8]>) {
+        let keyspace = match part {
+            verify::Part::Records => &self.records,
+            verify::Part::Bodies => &self.bodies,
+        };
+        match value {
+            Some(value) => keyspace.insert(key, value).unwrap(),
+            None => keyspace.remove(key).unwrap(),
+        }
+    }
+
     /// Slices there are, of committed bodies and others.
     pub(crate) fn slice_count(&self) -> usize {
-        self.bodies.len().unwrap()
+        self.bodies
+            .iter()
+            .map(|guard| guard.key().unwrap().len())
+            .filter(|octets| *octets == keys::SLICE_KEY_OCTETS)
+            .count()
     }
 }

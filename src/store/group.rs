@@ -86,6 +86,16 @@ pub fn mail_octets(group: &[Operation]) -> Option<usize> {
     sum
 }
 
+/// Messages in a group.
+#[must_use]
+pub fn messages_in(group: &[Operation]) -> u32 {
+    let is_message = |operation: &&Operation| match operation {
+        Operation::Deliver(_) => true,
+        Operation::Change(_) | Operation::Report(_) | Operation::Throttle(_) => false,
+    };
+    u32::try_from(group.iter().filter(is_message).count()).unwrap_or(u32::MAX)
+}
+
 impl Books {
     /// Writes a group into a batch. After an error the batch must be thrown away.
     ///

@@ -6,12 +6,13 @@
 //!
 //! | tag | key after the tag | value after the version octet |
 //! |---|---|---|
-//! | [`Tag::Meta`] | name (1) | layout (4), server key (32), next account id (4) or sync mark (16) |
+//! | [`Tag::Meta`] | name (1) | layout (4), server key (32), next account id (4), sync mark (16) or JSON of accepted losses |
 //! | [`Tag::Domain`] | domain | JSON of a `DomainEntry` |
 //! | [`Tag::Account`] | account (4) | JSON of an `Account` |
 //! | [`Tag::Alias`] | address key | JSON of an `Alias` |
 //! | [`Tag::History`] | account (4) | JSON of a `LoginHistory` |
 //! | [`Tag::Scram`] | account (4) | JSON of a `ScramRecord` |
+//! | [`Tag::Count`] | slot (4) | number, time, messages so far (8 each), messages (4), see [`encode_count`] |
 //! | [`Tag::Report`] | day (4) | JSON of a `Day` of the report of logins |
 //! | [`Tag::Throttle`] | nothing | JSON of a `Snapshot` of the throttle |
 //! | [`Tag::Mail`] | account (4), uid (8) | a message record, see [`encode_record`] |
@@ -20,11 +21,19 @@
 //! | [`Tag::Pending`] | mail id (16) | nothing: slices were put, no record names them yet |
 //! | [`Tag::Emptying`] | account (4) | nothing: removed, its mail still has to go |
 //!
+//! Beside the slices, `bodies` has the records of [`Tag::Count`] too, under four octets 0xff and the slot: each
+//! keyspace can lose its part of a commit without the other.
+//!
 //! Numbers are big-endian, so that keys ascend as their numbers do. Every value in `records` begins with a
 //! version octet. What was read is never trusted: a damaged key or value is an error that says where.
 
+mod count;
 mod kept;
 
+pub use count::{
+    COUNT_KEY_OCTETS, COUNT_SLICE_KEY_OCTETS, COUNT_SLICE_PREFIX, count_key, count_slice_key,
+    decode_accepted, decode_count, encode_accepted, encode_count, slot_of,
+};
 pub use kept::{
     decode_history, decode_report, decode_scram, decode_throttle, encode_history, encode_report,
     encode_scram, encode_throttle,
@@ -88,6 +97,8 @@ pub enum Tag {
     History,
     /// The SCRAM keys of an account.
     Scram,
+    /// The number of an acknowledged commit.
+    Count,
     /// A day of the report of logins.
     Report,
     /// What the throttle must not forget.
@@ -115,6 +126,7 @@ impl Tag {
             Self::Alias => 0x04,
             Self::History => 0x05,
             Self::Scram => 0x06,
+            Self::Count => 0x07,
             Self::Report => 0x08,
             Self::Throttle => 0x09,
             Self::Mail => 0x10,
@@ -137,6 +149,8 @@ pub enum Meta {
     NextAccount,
     /// The first record of every batch that is synced before anything else is written, see [`SyncMark`].
     SyncMark,
+    /// Which losses the administrator accepted; there is none until one is.
+    AcceptedLosses,
 }
 
 /// A secret of this store that begins every synced batch. Found in a journal behind damage, it tells whether
@@ -167,6 +181,7 @@ pub fn meta_key(name: Meta) -> [u8; META_KEY_OCTETS] {
         Meta::ServerKey => 2,
         Meta::NextAccount => 3,
         Meta::SyncMark => 4,
+        Meta::AcceptedLosses => 5,
     };
     [Tag::Meta.octet(), name]
 }

@@ -4,9 +4,13 @@
 //! [`group`] says what a group writes, [`memory`] keeps all of it in maps with faults on demand, [`fjall`] is the
 //! one place that names the database.
 //! Before the database is opened, [`place`] finds out whose directory it is, and [`repair`] cuts a torn end
-//! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`fjall`], [`place`],
-//! [`repair`] and [`disk`] touch the world, the others do not.
+//! off the journal that [`journal`] can read; [`disk`] is what they need of plain files. [`count`] says which
+//! acknowledged commits are missing, by numbers in the database and one outside it, in [`counter`]; [`verify`]
+//! looks at all there is and says what is wrong.
+//! [`fjall`], [`place`], [`repair`], [`counter`] and [`disk`] touch the world, the others do not.
 
+pub mod count;
+pub mod counter;
 pub mod disk;
 pub mod fjall;
 pub mod group;
@@ -16,13 +20,16 @@ pub mod memory;
 pub mod place;
 pub mod repair;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub mod verify;
 
 use crate::auth::report::{Day, Save};
 use crate::auth::throttle::Snapshot;
 use crate::contract::Commit;
 use crate::directory::{Change, Directory};
 use crate::types::{AccountId, MailId, Uid, UnixTime};
+use count::Lost;
+use verify::{Cursor, Page};
 
 /// A message to be made durable.
 #[derive(Debug)]
@@ -155,6 +162,16 @@ pub trait Store: Send {
     /// The secret of this installation, made when the store was.
     fn server_key(&self) -> [u8; 32];
 
+    /// Acknowledged commits that were missing when the store was opened, oldest first.
+    fn lost(&self) -> &[Lost] {
+        &[]
+    }
+
+    /// One step of looking at everything. A store that keeps no octets has nothing to look at.
+    fn verify(&self, _from: &Cursor) -> Page {
+        Page::default()
+    }
+
     /// Messages of an account with a uid above `after`, ascending, at most `rows`.
     ///
     /// # Errors
@@ -175,7 +192,8 @@ pub trait Store: Send {
 
     /// Does one bounded step of what was put off: the mail of removed accounts goes, and bodies with the last
     /// copy that needs them. True: call it again. To be called when nothing waits; what is not done goes on
-    /// after the next opening. A step is not synced and needs not be: it is done again if it is lost.
+    /// after the next opening. A step is not synced and needs not be: it is done again if it is lost. The counter
+    /// of acknowledged commits is synced here too.
     ///
     /// # Errors
     /// See [`StoreError`].

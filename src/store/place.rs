@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// The database.
 const STORE: &str = "store";
 /// The database while it is made.
-const STAGING: &str = "store.new";
+pub const UNFINISHED_NAME: &str = "store.new";
 /// Journals as they were before a torn end was cut off.
 const TORN: &str = "torn";
 /// Says whose directory it is and in which layout.
@@ -220,7 +220,7 @@ fn check_keyspaces(keyspaces: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Layout`] if something foreign lies there; [`StoreError::Io`], [`StoreError::DiskFull`].
 pub fn make_staging(dir: &Path) -> Result<PathBuf, StoreError> {
-    let staging = dir.join(STAGING);
+    let staging = dir.join(UNFINISHED_NAME);
     match std::fs::read_dir(&staging) {
         Ok(entries) => {
             for entry in entries {
@@ -260,7 +260,7 @@ fn sync_tree(dir: &Path, depth: usize) -> std::io::Result<()> {
 /// # Errors
 /// [`StoreError::Io`], [`StoreError::DiskFull`].
 pub fn settle(dir: &Path, mark: SyncMark) -> Result<(), StoreError> {
-    let staging = dir.join(STAGING);
+    let staging = dir.join(UNFINISHED_NAME);
     let marker = staging.join(MARKER);
     let failed = |error| io_error("writing", &marker, error);
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&marker).map_err(failed)?;

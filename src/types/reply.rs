@@ -36,6 +36,12 @@ impl Reply {
         self.code >= 400
     }
 
+    /// Whether it says no for good (5yz).
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.code >= 500
+    }
+
     /// Appends the reply as it stands on the wire. Anything but printable ASCII becomes `?`, so that no
     /// text can break a line.
     pub fn encode(&self, out: &mut Vec<u8>) {

@@ -130,7 +130,9 @@ impl<'a> Talk<'a> {
     }
 
     fn ehlo(&mut self) -> Option<()> {
-        let starttls = if self.tls.is_none() { "250-STARTTLS\r\n" } else { "" };
+        // TLS takes long in a build for tests: it is there where it is what is tried, and once for the logins.
+        let has_tls = self.is(Fault::Injection) || self.is(Fault::State) || self.is(Fault::AliasReply);
+        let starttls = if has_tls && self.tls.is_none() { "250-STARTTLS\r\n" } else { "" };
         self.say(&format!("250-planted.example\r\n{starttls}250 AUTH PLAIN LOGIN SCRAM-SHA-256"))
     }
 
@@ -225,13 +227,19 @@ impl<'a> Talk<'a> {
                 return self.say("454 4.7.0 too many guesses");
             }
         }
-        match self.shared.fault {
-            Fault::LoginReply if !exists(name) => self.say("535 5.7.8 there is no such user"),
-            Fault::AliasReply if name == ALIAS => self.say("451 4.3.0 internal error"),
-            Fault::LoginSize if !exists(name) => self.say("535 5.7.8 no user 1-2-3"),
-            Fault::Drop if !exists(name) => None,
-            _ => self.say("535 5.7.8 no"),
+        let unknown = !exists(name);
+        if self.is(Fault::Drop) && unknown {
+            return None;
         }
+        self.say(if self.is(Fault::LoginReply) && unknown {
+            "535 5.7.8 there is no such user"
+        } else if self.is(Fault::AliasReply) && name == ALIAS {
+            "451 4.3.0 internal error"
+        } else if self.is(Fault::LoginSize) && unknown {
+            "535 5.7.8 no user 1-2-3"
+        } else {
+            "535 5.7.8 no"
+        })
     }
 
     fn say(&mut self, text: &str) -> Option<()> {

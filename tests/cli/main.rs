@@ -11,13 +11,16 @@
 mod changes;
 mod configuration;
 mod credential;
+mod import_log;
 mod journal;
 mod localserve;
 mod mail;
 mod password;
+mod replay;
 mod report;
 mod running;
 mod server;
 mod status;
 mod throttle;
+mod verify;
 mod world;

@@ -53,6 +53,12 @@ impl Server {
         for pid in children.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap())) {
             // It may have seen that its parent is gone.
             let _ = kill_process(pid, Signal::KILL);
+            // On a busy machine it takes a moment to go, and holds the directory until then. One that is gone and
+            // not yet fetched has an empty command line.
+            let line = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
+            while std::fs::read(&line).is_ok_and(|line| !line.is_empty()) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
         }
     }
 

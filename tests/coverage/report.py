@@ -27,7 +27,7 @@ WANTED = {"smtp": 90.0, "auth": 90.0}
 REPLAYS = (
     ("corpus", "every_"),
     ("dialogs", "every_dialogue_plays_as_it_is_written"),
-    # ("attacks", "every_attack"),
+    ("attacks", "every_attack"),
     ("throttle", "in_the_corpus"),
 )
 

@@ -119,6 +119,12 @@ def planted(args, directory):
             lie_and_kill(server, load, pace)
         load.stop()
         wrong = load.wrong + check(server, load.attempts)[0]
+        # Mail that was acknowledged and is gone does not stay unnoticed.
+        told = [one for one in server.verify() if one["kind"] == "acknowledged-mail-missing"]
+        if not told:
+            wrong.append("harness: acknowledged mail is gone and `gatepost verify` does not say so")
+        if "acknowledged-mail-missing" not in open(server.log_path, errors="replace").read():
+            wrong.append("harness: acknowledged mail is gone and the log does not say so")
     finally:
         server.kill()
     print(f"kill: seed {args.seed}: a journal that lied before {LIES} kills, {len(load.attempts)} attempts")
@@ -144,10 +150,12 @@ def run(args, chance, directory):
         load.stop()
         wrong = load.wrong
         now, shown = check(server, load.attempts)
+        now += [f"verify: {one}" for one in server.verify()]
         # What is told by a running server is also what is on disk.
         server.stop()
         rows_of = {account: server.rows(account) for account in ACCOUNTS}
         wrong = wrong + now + judge(load.attempts, rows_of)
+        wrong += [f"verify: {one}" for one in server.verify()]
     finally:
         server.kill()
     outcomes = collections.Counter(attempt.outcome for attempt in load.attempts.values())

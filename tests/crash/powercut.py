@@ -175,6 +175,9 @@ def examine(args, attempts, promises, root, chance, environment=None):
         wrong += judge(attempts, rows_of, set(promises.kept))
         for attempt, account, row in choose_shown(attempts, promises, rows_of, chance):
             wrong += judge_content(attempt, account, row, server.message(account, row["id"]))
+        # Whatever the power took: what is there is whole, and nothing is called missing that is not.
+        if not args.expect_failure:
+            wrong += [f"verify: {one}" for one in server.verify()]
         if promises.accounts:
             wrong += still_takes_mail(server, attempts, rows_of)
     except Failed as failed:

@@ -236,6 +236,17 @@ class Server:
             raise Failed(f"`gatepost {' '.join(words)}` ended with {code}: {error.decode(errors='replace')}")
         return out
 
+    def verify(self):
+        """What `gatepost verify` finds that is no mere note; fails if it cannot look."""
+        code, out, error = self.command("verify", "--json")
+        if code not in (0, 65):
+            raise Failed(f"`gatepost verify` ended with {code}: {error.decode(errors='replace')}")
+        report = json.loads(out)
+        found = [one for one in report["findings"] if one["severity"] == "damage"]
+        if bool(found) != (code == 65):
+            raise Failed(f"`gatepost verify` ended with {code} and found {found}")
+        return found
+
     def rows(self, account):
         return json.loads(self.must("mail", "list", account, "--json"))
 

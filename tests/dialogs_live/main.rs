@@ -1,5 +1,6 @@
-//! Plays the dialogues under `tests/dialogs/` over the loopback with the built binary: once with every octet
-//! as it is written, once in pieces of chance. What only a player in memory can do is left to `dialogs.rs`.
+//! Plays the dialogues under `tests/dialogs/` and `corpus/dialogs/` over the loopback with the built binary: once
+//! with every octet as it is written, once in pieces of chance. What only a player in memory can do is left to
+//! `dialogs.rs` and `attacks/`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::disallowed_macros,
@@ -30,7 +31,7 @@ const SERVERS: usize = 2;
 /// Dialogues at the same time with one server: a refused login takes half a second, and most of it is waiting.
 const LANES: usize = 8;
 /// Fewer dialogues than this must never be played: a rule that skips more would go unnoticed.
-const PLAYED_MIN: usize = 150;
+const PLAYED_MIN: usize = 370;
 
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -43,11 +44,11 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every dialogue, and the name to call it by.
-fn dialogs() -> Vec<(String, Dialog)> {
+/// Every dialogue in these folders, and the name to call it by.
+fn dialogs(folders: &[&str]) -> Vec<(String, Dialog)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    files(&root.join("tests/dialogs"), &mut found);
+    folders.iter().for_each(|folder| files(&root.join(folder), &mut found));
     found.sort();
     let load = |path: PathBuf| {
         let name = path.strip_prefix(root).unwrap().display().to_string();
@@ -98,7 +99,7 @@ fn a_server_says_what_every_dialogue_says_however_octets_are_cut() {
     let mut groups: Vec<(Setting, Vec<Task>)> = Vec::new();
     let mut skipped: BTreeMap<&str, usize> = BTreeMap::new();
     let mut played = 0;
-    for (at, (name, dialog)) in dialogs().into_iter().enumerate() {
+    for (at, (name, dialog)) in dialogs(&["tests/dialogs", "corpus/dialogs"]).into_iter().enumerate() {
         if let Some((_, why)) = in_memory_only(&dialog) {
             *skipped.entry(why.reason()).or_default() += 1;
             continue;
@@ -228,7 +229,7 @@ fn spoil(dialog: &Dialog, how: Spoiled) -> Option<(Dialog, usize)> {
 /// Whatever is written wrongly must be found with a server too: otherwise the test above proves nothing.
 #[test]
 fn a_wrong_expectation_is_found_with_a_server() {
-    let mut all = dialogs();
+    let mut all = dialogs(&["tests/dialogs"]);
     all.retain(|(_, dialog)| in_memory_only(dialog).is_none());
     let setting = Setting::of(&all.iter().find(|(name, _)| name.ends_with("dot-stuffing.txt")).unwrap().1);
     all.retain(|(_, dialog)| Setting::of(dialog) == setting);

@@ -14,6 +14,7 @@
 mod because;
 mod evidence;
 mod explain;
+mod follow;
 mod keyed;
 mod level;
 mod login_book;
@@ -27,6 +28,7 @@ mod visits;
 pub use because::{Because, Rule};
 pub use evidence::Failure;
 pub use explain::{Entrance, Explanation, KnownPlace, Standing, Subject};
+pub use follow::{forget_logins, load_places};
 pub use login_book::{LoginOutcome, QueueClass, Reservation, Try};
 pub use mail_book::{MailOffence, Pace};
 pub use places::Seen;

@@ -1,11 +1,12 @@
 //! The arguments of `audit`.
 
 use super::{Form, Given, usage};
+use crate::audit::channel::Probe;
 use crate::cli::failure::Failure;
 use crate::cli::spec::Opt;
 use crate::limits::{
-    AUDIT_NAMES_MAX, AUDIT_RATE_MAX, AUDIT_ROUNDS_DEFAULT, AUDIT_ROUNDS_MAX, AUDIT_ROUNDS_MIN,
-    AUDIT_THRESHOLD_MILLIBITS,
+    AUDIT_JITTER_US_MAX, AUDIT_NAMES_MAX, AUDIT_RATE_MAX, AUDIT_ROUNDS_DEFAULT, AUDIT_ROUNDS_MAX,
+    AUDIT_ROUNDS_MIN, AUDIT_THRESHOLD_MILLIBITS,
 };
 
 /// What is to be audited, and how.
@@ -25,6 +26,10 @@ pub struct Order {
     pub rounds: usize,
     /// Visits a second.
     pub rate: Option<u32>,
+    /// What alone is tried, `None` for what one look shows (`starttls`); everything, if it is empty.
+    pub only: Vec<Option<Probe>>,
+    /// Chance that is added to times, in microseconds at the most.
+    pub jitter_us: Option<u64>,
     /// Above this it fails, in bits.
     pub threshold_bits: f64,
     /// Whether somebody says that a host elsewhere is theirs.
@@ -47,6 +52,8 @@ impl Given {
                 .number(Opt::Samples, AUDIT_ROUNDS_MIN, AUDIT_ROUNDS_MAX)?
                 .unwrap_or(AUDIT_ROUNDS_DEFAULT),
             rate: self.number(Opt::Rate, 1, AUDIT_RATE_MAX)?,
+            only: self.only()?,
+            jitter_us: self.number(Opt::Jitter, 0, AUDIT_JITTER_US_MAX)?,
             threshold_bits: self.threshold()?,
             is_own_host: self.has(Opt::IOwnThisHost),
             form: self.form(),
@@ -73,6 +80,17 @@ impl Given {
             Some(name) => Err(usage(format!("--{} {name:?}: an address is wanted", opt.name()))),
             None => Ok(names),
         }
+    }
+
+    fn only(&self) -> Result<Vec<Option<Probe>>, Failure> {
+        let probe = |name: String| match name.as_str() {
+            "starttls" => Ok(None),
+            other => Probe::of(other).map(Some).ok_or_else(|| {
+                let names: Vec<&str> = Probe::ALL.into_iter().map(Probe::name).collect();
+                usage(format!("--only {name:?}: there are {}, starttls", names.join(", ")))
+            }),
+        };
+        self.texts(Opt::Only)?.into_iter().map(probe).collect()
     }
 
     pub(super) fn number<T>(&self, opt: Opt, min: T, max: T) -> Result<Option<T>, Failure>

@@ -114,8 +114,9 @@ fn versions(site: &Site) -> Finding {
 /// `3.7.11` and `4.96-15` are; `5.5.2` at the beginning of a reply is an enhanced code, and an address has four numbers.
 fn is_version(word: &str) -> bool {
     let word = word.trim_start_matches(['v', 'V', '-', '<', '[']);
-    let numbers: Vec<&str> =
-        word.split(['.', '-', '_', '+']).take_while(|part| part.parse::<u32>().is_ok()).collect();
+    let end = word.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(word.len());
+    let numbers = word.get(..end).unwrap_or_default().split('.').filter(|part| !part.is_empty());
+    let numbers: Vec<&str> = numbers.collect();
     let is_status = numbers.len() == 3 && matches!(numbers.first(), Some(&("2" | "4" | "5")));
     (2..=3).contains(&numbers.len()) && !is_status
 }

@@ -18,14 +18,15 @@ use super::arguments::audit::Order;
 use super::failure::{Exit, Failure, reason};
 use super::output::tell as say;
 use super::password;
+use crate::audit::channel::Probe;
 use crate::audit::judge::{Finding, Judgement};
 use crate::audit::plan::{Subject, subjects};
 use crate::audit::score::Score;
 use crate::audit::visit::Heard;
-use crate::limits::{AUDIT_RATE_DEFAULT, AUDIT_VISITS_AT_ONCE};
+use crate::limits::{AUDIT_JITTER_US_DEFAULT, AUDIT_RATE_DEFAULT, AUDIT_VISITS_AT_ONCE};
 use crate::types::Chance;
 use own::Own;
-use run::Runner;
+use run::{Manner, Runner};
 use site::{Entrance, Secure, Session, Shut, Site, is_loopback};
 use std::net::ToSocketAddrs;
 use std::process::ExitCode;
@@ -66,12 +67,23 @@ pub fn audit(order: &Order) -> Result<ExitCode, Failure> {
 }
 
 fn measure(site: &Site, order: &Order, subjects: &[Subject], chance: &mut Chance) -> Vec<Finding> {
-    let rate = order.rate.or((!is_near(site)).then_some(AUDIT_RATE_DEFAULT));
-    let at_once = if site.has_many_sources() { AUDIT_VISITS_AT_ONCE } else { 1 };
-    let runner = Runner::new(site, subjects, order.rounds, rate, at_once);
-    let mut findings = runner.all(chance);
-    let known = subjects.first().map_or("postmaster", |subject| subject.name.as_str());
-    findings.extend(facts::all(site, known));
+    let is_near = is_near(site);
+    let jitter_us = order.jitter_us.unwrap_or(if is_near { AUDIT_JITTER_US_DEFAULT } else { 0 });
+    let manner = Manner {
+        rounds: order.rounds,
+        rate: order.rate.or((!is_near).then_some(AUDIT_RATE_DEFAULT)),
+        at_once: if site.has_many_sources() { AUDIT_VISITS_AT_ONCE } else { 1 },
+        jitter_nanos: jitter_us.saturating_mul(1_000),
+    };
+    let probes: Vec<Probe> = match order.only.as_slice() {
+        [] => Probe::ALL.to_vec(),
+        some => Probe::ALL.into_iter().filter(|probe| some.contains(&Some(*probe))).collect(),
+    };
+    let mut findings = Runner::new(site, subjects, manner).all(&probes, chance);
+    if order.only.is_empty() || order.only.contains(&None) {
+        let known = subjects.first().map_or("postmaster", |subject| subject.name.as_str());
+        findings.extend(facts::all(site, known));
+    }
     if subjects.iter().all(|subject| subject.kind == crate::audit::plan::Kind::Account) {
         let why = "no --alias was given, so nothing is known of those".to_owned();
         findings.push(Finding::plain("aliases", Judgement::NotTried, vec![why]));

@@ -3,7 +3,7 @@
 use super::site::Site;
 use super::visits;
 use crate::audit::channel::{Aspect, Probe};
-use crate::audit::judge::{Finding, Judgement, findings};
+use crate::audit::judge::{Eye, Finding, Judgement, findings};
 use crate::audit::plan::{Subject, errands};
 use crate::audit::statistics::Doubt;
 use crate::audit::visit::Visit;
@@ -21,28 +21,37 @@ pub struct Runner<'a> {
     /// Between the beginnings of two visits.
     pause: Duration,
     at_once: usize,
+    jitter_nanos: u64,
     shows_progress: bool,
 }
 
+/// How visits are made and judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Rounds of a measurement.
+    pub rounds: usize,
+    /// Visits a second; as many as go if there is none.
+    pub rate: Option<u32>,
+    /// Visits at once.
+    pub at_once: usize,
+    /// See [`Eye::jitter_nanos`].
+    pub jitter_nanos: u64,
+}
+
 impl<'a> Runner<'a> {
-    /// `rate` is in visits a second; as many as go if there is none.
+    /// A runner for this site and these names.
     #[must_use]
-    pub fn new(
-        site: &'a Site,
-        subjects: &'a [Subject],
-        rounds: usize,
-        rate: Option<u32>,
-        at_once: usize,
-    ) -> Self {
+    pub fn new(site: &'a Site, subjects: &'a [Subject], manner: Manner) -> Self {
+        let Manner { rounds, rate, at_once, jitter_nanos } = manner;
         let pause = rate.and_then(|rate| Duration::from_secs(1).checked_div(rate)).unwrap_or_default();
         let shows_progress = std::io::stderr().is_terminal();
-        Self { site, subjects, rounds, pause, at_once, shows_progress }
+        Self { site, subjects, rounds, pause, at_once, jitter_nanos, shows_progress }
     }
 
-    /// Every channel that visits tell about.
-    pub fn all(&self, chance: &mut Chance) -> Vec<Finding> {
+    /// Every channel that visits of these probes tell about.
+    pub fn all(&self, probes: &[Probe], chance: &mut Chance) -> Vec<Finding> {
         let mut all = Vec::new();
-        for probe in Probe::ALL {
+        for probe in probes.iter().copied() {
             match self.why_not(probe) {
                 None => all.extend(self.probe(probe, chance)),
                 Some(why) => {
@@ -80,13 +89,17 @@ impl<'a> Runner<'a> {
             (_, false) if self.site.has_many_sources() => self.rounds.saturating_mul(AUDIT_CHEAP_FACTOR),
             (_, false) => self.rounds,
         };
-        let first = findings(probe, &self.visits(probe, rounds, chance), Doubt::First, chance);
-        if !first.iter().any(|finding| needs_second_look(finding)) {
+        let first = self.judged(probe, rounds, Doubt::First, chance);
+        if !first.iter().any(needs_second_look) {
             return first;
         }
-        let visits = self.visits(probe, rounds, chance);
-        let second = findings(probe, &visits, Doubt::Second, chance);
+        let second = self.judged(probe, rounds, Doubt::Second, chance);
         first.into_iter().zip(second).map(|(first, second)| settled(first, second)).collect()
+    }
+
+    fn judged(&self, probe: Probe, rounds: usize, doubt: Doubt, chance: &mut Chance) -> Vec<Finding> {
+        let visits = self.visits(probe, rounds, chance);
+        findings(probe, &visits, Eye { doubt, jitter_nanos: self.jitter_nanos }, chance)
     }
 
     /// In the order of the plan.

@@ -70,7 +70,12 @@ impl Site {
         let number = self.sources.as_ref()?.fetch_add(1, Ordering::Relaxed);
         // 127.0.x.y is left to others; an odd factor visits every network before any comes again.
         let [_, _, high, low] = number.wrapping_mul(40_503).to_be_bytes();
-        Some(IpAddr::V4(Ipv4Addr::new(127, (high % 254).saturating_add(1), low, 1 + low % 250)))
+        Some(IpAddr::V4(Ipv4Addr::new(
+            127,
+            (high % 254).saturating_add(1),
+            low,
+            (low % 250).saturating_add(1),
+        )))
     }
 }
 

@@ -198,9 +198,10 @@ fn deadline(wait_ms: u64) -> Instant {
 }
 
 fn ended(error: &io::Error) -> Heard {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Heard::Silence,
-        _ => Heard::Broken,
+    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+        Heard::Silence
+    } else {
+        Heard::Broken
     }
 }
 

@@ -13,7 +13,7 @@ use crate::contract::Listener;
 use crate::dialog::live::{Deed, Heard, in_memory_only};
 use crate::dialog::parse::parse;
 use crate::dialog::visit::{Mapping, Visited, Visitor};
-use crate::dialog::{Dialog, Event, Kind};
+use crate::dialog::{Dialog, Event, HeadKey, Kind};
 use crate::limits::{
     PASSWORD_OCTETS_MAX, REPLAY_PATIENCE_MS, REPLAY_QUIET_MS, REPLAY_SLOW_MS, REPLAY_TIMING_SAMPLES_MIN,
 };
@@ -99,6 +99,10 @@ impl Visits<'_> {
     fn dialogue(&mut self, file: &str, dialog: &Dialog) {
         if let Some((_, why)) = in_memory_only(dialog) {
             return self.card.skipped(why.reason());
+        }
+        let is_set_up = |kind: &Kind| matches!(kind, Kind::Head(HeadKey::Size | HeadKey::Tls));
+        if dialog.entries.iter().any(|entry| is_set_up(&entry.kind)) {
+            return self.card.skipped("it is about a server that is set up in another way");
         }
         let listeners = listeners(dialog);
         if listeners.iter().any(|listener| self.doors.of(*listener).is_none()) {

@@ -174,11 +174,11 @@ impl<'p> Updater<'p, '_> {
             Event::Client(..)
             | Event::TlsUp(_)
             | Event::TlsFailed
-            | Event::Paced(_)
             | Event::PeerClosed
             | Event::Broken
             | Event::Answer(..)
             | Event::Cut
+            | Event::Paced(_)
             | Event::Open(..) => {
                 if self.player.places.contains_key(&number) && !matches!(event, Event::Cut) {
                     self.unwritten(number);

@@ -132,6 +132,7 @@ fn answers_of_commits(answers: &[FromStore]) -> Vec<(u64, CommitAnswer)> {
         | FromStore::Listed(..)
         | FromStore::Message(..)
         | FromStore::Slice(..)
+        | FromStore::Verified(..)
         | FromStore::Failed(_) => None,
     };
     answers.iter().filter_map(of).collect()

@@ -86,11 +86,8 @@ fn a_panic_leaves_what_led_to_it() {
     client.hears_the_end();
     let text = files(&world, 1).pop().unwrap().1;
     plays(&text);
-    assert!(
-        text.contains("# Recorded by the journal: fault\n")
-            && text.contains(&format!("C: {} {}\n", "X".repeat(5), "X".repeat(3))),
-        "{text}"
-    );
+    let stand_in = format!("C: {} {}\n", "X".repeat(5), "X".repeat(3));
+    assert!(text.contains("# Recorded by the journal: fault\n") && text.contains(&stand_in), "{text}");
     assert!(text.lines().any(|line| line == "CUT:"), "{text}");
     world.deliver("Subject: after\r\n\r\nHello");
 }

@@ -2,7 +2,7 @@
 
 use super::{Conn, Open, Stepped};
 use crate::contract::{Action, Actions, Cause, Commit, Question, Ticket, Timer};
-use crate::limits::{ACTIONS_PER_STEP_MAX, IDLE_MS, LINGER_MS, SESSION_MS_MAX};
+use crate::limits::{ACTIONS_PER_STEP_MAX, IDLE_MS, LINGER_MS, SESSION_MS_MAX, SIDE_DOOR_MS};
 use crate::sim::Law;
 use crate::sim::desk::Desk;
 use crate::sim::planted::PlantedBug;
@@ -106,7 +106,15 @@ impl Conn {
             | Question::Salt(_)
             | Question::Proof(_) => {}
         }
-        self.open = Some(Open { ticket, asked: desk.now.moment, excused: false, is_login });
+        let kind = match &question {
+            Question::Room(_) | Question::Sender(..) => "mail",
+            Question::Recipient(_) => "recipient",
+            Question::Login { .. } => "login",
+            Question::Salt(_) | Question::Proof(_) => "scram",
+            Question::Commit(_) => "commit",
+        };
+        let asked = desk.now.moment;
+        self.open = Some(Open { ticket, asked, excused: false, is_login, kind, promised: false });
         stepped.asks.push((ticket, question));
     }
 
@@ -123,6 +131,7 @@ impl Conn {
     }
 
     fn note(&mut self, mut note: Note, desk: &mut Desk) {
+        self.notes.push(note.clone());
         if let Note::Login { login, .. } = &mut note
             && desk.has(PlantedBug::LogsPassword)
         {
@@ -143,6 +152,9 @@ impl Conn {
         let silence = desk.now.moment.since_ms(self.heard_at);
         let age = desk.now.moment.since_ms(self.earned_at);
         match cause {
+            Cause::Idle
+                if self.beside_since.is_some_and(|since| desk.now.moment.since_ms(since) >= SIDE_DOOR_MS) => {
+            }
             Cause::Idle => {
                 desk.check(Law::FairTimers, silence >= IDLE_MS, || {
                     format!("idle after {silence} ms of silence")

@@ -10,13 +10,14 @@ use super::layer::{CLIENT_HELLO, Layer, SERVER_HELLO};
 use super::planted::PlantedBug;
 use super::recut::Recording;
 use crate::contract::{
-    Action, Actions, Answer, Cause, Event, Listener, PeerFacts, Question, Ticket, Timer, TlsFacts,
+    Action, Actions, Answer, Cause, Event, Listener, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts,
 };
 use crate::limits::{
     ACTIONS_PER_STEP_MAX, HANDSHAKE_MS_MAX, IDLE_MS, OUTPUT_HIGH_OCTETS, OUTPUT_LOW_OCTETS,
     READ_OCTETS_PER_TURN,
 };
 use crate::smtp::session::{Session, Settings};
+use crate::telemetry::note::Note;
 use crate::types::{AccountId, Chance, ChannelBindings, MailId, Moment};
 use std::sync::Arc;
 
@@ -31,6 +32,9 @@ pub(super) struct Open {
     /// A login that may be answered 454: something it needs was not there.
     pub(super) excused: bool,
     pub(super) is_login: bool,
+    pub(super) kind: &'static str,
+    /// A right one that the throttle may not turn away.
+    pub(super) promised: bool,
 }
 
 /// What a step left to do.
@@ -50,6 +54,12 @@ pub(super) struct Conn {
     pub(super) open: Option<Open>,
     pub(super) kept: Vec<u8>,
     pub(super) last_answer: Option<(Ticket, Answer)>,
+    /// What the session noted and nobody has heard yet.
+    pub(super) notes: Vec<Note>,
+    /// It brought a message or a login.
+    pub(super) fruitful: bool,
+    /// It came by the side door, then.
+    pub(super) beside_since: Option<Moment>,
     session: Session,
     layer: Layer,
     lane: Lane,
@@ -75,7 +85,13 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(number: usize, facts: PeerFacts, settings: &Arc<Settings>, desk: &mut Desk) -> Self {
+    pub(super) fn new(
+        number: usize,
+        facts: PeerFacts,
+        settings: &Arc<Settings>,
+        pace: Pace,
+        desk: &mut Desk,
+    ) -> Self {
         let chance = desk.chance.fork();
         let implicit = facts.listener == Listener::Submissions;
         let mut conn = Self {
@@ -84,6 +100,9 @@ impl Conn {
             open: None,
             kept: Vec::new(),
             last_answer: None,
+            notes: Vec::new(),
+            fruitful: false,
+            beside_since: None,
             session: Session::new(facts, settings.clone(), chance.clone()),
             layer: if implicit { Layer::awaiting(CLIENT_HELLO) } else { Layer::Plain },
             lane: Lane::new(desk),
@@ -106,10 +125,37 @@ impl Conn {
             says: 0,
             recording: Recording::new(facts, settings.clone(), chance),
         };
+        if pace != Pace::default() {
+            conn.step(Event::Paced(pace), desk);
+        }
         if !implicit {
             conn.step(Event::Opened, desk);
         }
         conn
+    }
+
+    /// It is served at this pace from now on.
+    pub(super) fn pace(&mut self, pace: Pace, desk: &mut Desk) -> Stepped {
+        self.step(Event::Paced(pace), desk)
+    }
+
+    /// Since when it has been idle; `None`: it may not be sent away for somebody else.
+    pub(super) fn idle_since(&self) -> Option<Moment> {
+        let is_over = self.session.is_over();
+        let waits = self.committing.is_none() && !self.session.is_authenticated();
+        if is_over { Some(Moment(0)) } else { waits.then_some(self.heard_at) }
+    }
+
+    /// Octets it holds beside its body.
+    pub(super) fn octets(&self) -> usize {
+        self.input.len() + self.output.len()
+    }
+
+    /// Closes, whatever is not sent.
+    pub(super) fn hang_up(&mut self, desk: &mut Desk) {
+        let parcel = if self.output.is_empty() { Parcel::Fin } else { Parcel::Rst };
+        let number = self.number;
+        self.lane.end(parcel, desk, |parcel| Happening::ToClient(number, parcel));
     }
 
     // ---- from the network ----
@@ -170,9 +216,12 @@ impl Conn {
     fn feed(&mut self, desk: &mut Desk) -> Stepped {
         let offered = std::mem::take(&mut self.input);
         let stepped = self.step(Event::Bytes(&offered), desk);
-        desk.check(Law::Progress, stepped.taken > 0, || format!("took nothing of {}", shown(&offered)));
+        // Who talks before the greeting is heard and not listened to.
+        let fair = stepped.taken > 0 || !self.session.wants_read();
+        desk.check(Law::Progress, fair, || format!("took nothing of {}", shown(&offered)));
         let untaken = offered.get(stepped.taken..).unwrap_or_default();
-        if !desk.has(PlantedBug::LosesUntaken) {
+        // What stands behind STARTTLS is another bug's.
+        if !desk.has(PlantedBug::LosesUntaken) || self.wants_tls {
             self.input = untaken.to_vec();
         }
         if std::mem::take(&mut self.wants_tls) {
@@ -240,6 +289,7 @@ impl Conn {
             Some(open) if desk.has(PlantedBug::IgnoresTickets) => open.ticket,
             _ => ticket,
         };
+        let told = format!("{ticket:?} {answer:?} while {:?}", self.open);
         let event = Event::Answered(ticket, answer);
         self.recording.event(desk.now, &event, 0);
         let mut out = Actions::new();
@@ -248,7 +298,9 @@ impl Conn {
             (self.session.wants_read(), self.session.in_transaction(), self.session.is_authenticated());
         let actions = out.take();
         let silent = actions.iter().all(|action| matches!(action, Action::Arm(..)));
-        desk.check(Law::StaleIgnored, before == after && silent, || format!("C{}: {actions:?}", self.number));
+        desk.check(Law::StaleIgnored, before == after && silent, || {
+            format!("C{}: {told} led to {actions:?}", self.number)
+        });
         for action in actions {
             if let Action::Arm(timer, when) = action {
                 self.arm(timer, when, desk);
@@ -284,13 +336,14 @@ impl Conn {
         }
         let waiting = self.output.len();
         let mut out = Actions::new();
+        let now = desk.session_clock();
         let recorded = if let Event::Bytes(octets) = &event { Some(*octets) } else { None };
         if recorded.is_none() {
-            self.recording.event(desk.now, &event, 0);
+            self.recording.event(now, &event, 0);
         }
-        let taken = self.session.step(desk.now, event, &mut out);
+        let taken = self.session.step(now, event, &mut out);
         if let Some(octets) = recorded {
-            self.recording.event(desk.now, &Event::Bytes(octets), taken);
+            self.recording.event(now, &Event::Bytes(octets), taken);
         }
         let mut stepped = self.perform(out, desk);
         stepped.taken = taken;
@@ -339,7 +392,7 @@ impl Conn {
     pub(super) fn is_quiet(&self, desk: &Desk) -> bool {
         let nothing_came = self.raw.is_empty() && self.input.is_empty() && !self.peer_closed;
         let due = self.next_deadline(desk).is_some_and(|when| when <= desk.now.moment);
-        nothing_came && self.output.is_empty() && self.linger_by.is_none() && !due
+        nothing_came && self.notes.is_empty() && self.output.is_empty() && self.linger_by.is_none() && !due
     }
 
     // ---- to the network ----
@@ -378,7 +431,8 @@ impl Conn {
         self.session.is_over()
     }
 
-    /// Plays the session again, cut otherwise.
+    /// Plays the session again, cut otherwise. A recorder of dialogues listens here and where `recording` hears
+    /// events and actions.
     pub(super) fn judge_cuts(&self, desk: &mut Desk) {
         let mut chance: Chance = desk.chance.fork();
         let found = self.recording.differs(&mut chance);

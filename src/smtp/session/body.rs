@@ -141,6 +141,10 @@ impl Core {
             ctx.note(Note::MessageRefused { reason: refusal.name(), code: reply.code });
             return self.swallow_chunk(octets, reply, Phase::Idle(Some(client)), ctx);
         }
+        if octets == 0 && !last {
+            // One more way to say NOOP.
+            return self.idle_command(outcome::ok(), Phase::Chunks(client, envelope, body), ctx);
+        }
         self.chunk_goes_on(client, envelope, body, ChunkCutter::new(octets), last, ctx)
     }
 

@@ -58,7 +58,8 @@ impl Core {
             return self.refuse(Offence::SenderNeedsUtf8, idle(client), ctx);
         }
         if parameters.size.is_some_and(|octets| octets > self.settings.message_octets_max) {
-            return self.refuse_message(MessageRefusal::TooBig, idle(client), ctx);
+            let refusal = MessageRefusal::TooBig;
+            return self.refuse_sender(refusal.reply(), refusal.name(), client, ctx);
         }
         let question = match self.account {
             Some((account, by)) => Question::Sender(account, by, sender.clone()),
@@ -80,12 +81,26 @@ impl Core {
                 let ticket = self.ask(Question::Room(asked.parameters.size.unwrap_or(0)), ctx);
                 Phase::Mail(client, asked, ticket)
             }
-            Err((reply, reason)) => {
-                ctx.note(Note::MessageRefused { reason, code: reply.code });
-                ctx.say(reply);
-                Phase::Idle(Some(client))
-            }
+            Err((reply, reason)) => self.refuse_sender(reply, reason, client, ctx),
         }
+    }
+
+    /// Refuses MAIL. What is refused for good costs nothing to ask again, so it counts as a command that brings
+    /// no message nearer. What is put off does not: the trouble is ours, and no mail may bounce for it.
+    fn refuse_sender(
+        &mut self,
+        reply: Reply,
+        reason: &'static str,
+        client: Box<Client>,
+        ctx: &mut Ctx<'_>,
+    ) -> Phase {
+        ctx.note(Note::MessageRefused { reason, code: reply.code });
+        let after = Phase::Idle(Some(client));
+        if reply.is_permanent() {
+            return self.idle_command(reply, after, ctx);
+        }
+        ctx.say(reply);
+        after
     }
 
     pub(super) fn room_answered(

@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests may fail on overflow")]
 
 mod behaviour;
+mod lost;
 mod memory;
 mod model;
 mod torn;

@@ -165,7 +165,7 @@ fn damage_in_front_of_a_synced_commit_is_told_and_not_cut() {
     let path = newest_journal(&dir);
     let mut chance = Chance::from_seed([11; 32]);
     // In front of the last commit, which is a little longer than its body.
-    let reach = u64::try_from(cut.synced - 1_100).unwrap();
+    let reach = u64::try_from(cut.synced - 1_300).unwrap();
     for _ in 0..40 {
         let at = usize::try_from(chance.below(reach)).unwrap();
         let mut octets = cut.octets.clone();

@@ -1,0 +1,58 @@
+//! Other servers' logs: whatever stands in one, the same is found however it is cut, and what is written replays.
+
+use super::{Verdict, pieces, promise};
+use crate::dialog::parse::parse;
+use crate::dialog::play::play;
+use crate::import::Finding;
+use crate::import::dialogues::Book;
+use crate::import::importer::{Importer, Skipped};
+use crate::import::shape::Sessions;
+use crate::limits;
+
+/// Dialogues that one input plays; each is played once for each of its lines, so that few inputs would be tried.
+const PLAYED_MAX: usize = 1;
+
+/// No octets make the import forget its bounds, and none of what it writes fails to replay.
+pub(super) fn import(data: &[u8]) -> Verdict {
+    let (whole, cut) = pieces(data);
+    let (findings, skipped) = read(&[whole]);
+    promise((findings.clone(), skipped.clone()) == read(&cut), "a cut changed what a log tells")?;
+    let lines = whole.split(|octet| *octet == b'\n').count();
+    promise(findings.len() <= lines, "more was found than there are lines")?;
+    promise(skipped.len() <= lines.saturating_add(1), "more was skipped than there are lines")?;
+    for finding in &findings {
+        let number = usize::try_from(finding.line).unwrap_or(usize::MAX);
+        promise((1..=lines).contains(&number), "a finding is of no line")?;
+        let login = finding.login.as_deref().map_or(0, |login| login.chars().count());
+        promise(login <= limits::IMPORT_VALUE_CHARS_MAX, "a login is longer than its ceiling")?;
+        promise(finding.steps.len() <= limits::IMPORT_STEPS_MAX, "a session has more steps than are kept")?;
+    }
+    dialogues(&findings)
+}
+
+fn read(pieces: &[&[u8]]) -> (Vec<Finding>, Vec<Skipped>) {
+    let mut importer = Importer::new(None);
+    pieces.iter().for_each(|piece| importer.push(piece));
+    importer.end();
+    (importer.take(), importer.skipped().to_vec())
+}
+
+fn dialogues(findings: &[Finding]) -> Verdict {
+    let mut sessions = Sessions::default();
+    let mut shapes: Vec<_> = findings.iter().filter_map(|finding| sessions.add(finding)).collect();
+    while let Some(shape) = sessions.take_next() {
+        shapes.push(shape);
+    }
+    let mut book = Book::default();
+    for shape in shapes.iter().take(PLAYED_MAX) {
+        let known = book.doubled();
+        match book.add(shape) {
+            Some(written) => {
+                let dialog = parse(&written.text).map_err(|error| error.to_string())?;
+                promise(play(&dialog).difference.is_none(), "a written dialogue does not replay")?;
+            }
+            None => promise(book.doubled() > known, "a new behaviour was not written")?,
+        }
+    }
+    Ok(())
+}
