@@ -290,9 +290,9 @@ fn auth_on_smtp(desk: &mut Desk) -> Vec<Script> {
 
 /// Connects and is gone, again and again.
 fn reconnecting(desk: &mut Desk) -> Vec<Script> {
-    desk.fault(Fault::Reconnected);
     (0..desk.between(8, 16))
         .map(|_| {
+            desk.fault(Fault::Reconnected);
             let mut script = Script::new("reconnecting bot", Listener::Smtp, true);
             script.from = Some(bot(77));
             script.steps.clear();

@@ -42,9 +42,13 @@ fn words(score: &Score, site: &Site) -> String {
             out.push_str(&format!("    {}\n", printable(line)));
         }
     }
+    // Noise may take a sum a little below nothing.
+    let bits = |bits: f64| if bits > 0.0 { bits } else { 0.0 };
     out.push_str(&format!(
         "\nThe worst channel that need not tell: {:.3} bits; all of them: {:.3} bits; allowed: {:.3} bits.\n",
-        score.max_bits, score.sum_bits, score.threshold_bits
+        bits(score.max_bits),
+        bits(score.sum_bits),
+        score.threshold_bits
     ));
     out.push_str(
         "One bit: each answer shows whether an address or login exists. Silent: nothing was found; a difference\n\
