@@ -297,7 +297,7 @@ fn address(text: &str) -> Read<Address> {
 fn pass(text: &str) -> Read<u64> {
     let wrong = || "time passes by +1ms, +1s, +1m or +1h, and not longer than 1000 days".to_owned();
     let amount = text.strip_prefix('+').ok_or_else(wrong)?;
-    amount_of_time(amount, wrong)
+    amount_of_time(amount).ok_or_else(wrong)
 }
 
 /// What follows `PACE:`.
@@ -306,18 +306,17 @@ fn pace(text: &str) -> Read<Pace> {
         || "a pace is written like \"greeting=5s refusal=2s\", and is not longer than a day".to_owned();
     let (greeting, refusal) = text.split_once(' ').ok_or_else(wrong)?;
     let amount = |text: &str, key: &str| {
-        let ms = amount_of_time(text.strip_prefix(key).ok_or_else(wrong)?, wrong)?;
-        if ms <= 24 * 3_600_000 { Ok(ms) } else { Err(wrong()) }
+        let ms = text.strip_prefix(key).and_then(amount_of_time);
+        ms.filter(|ms| *ms <= 24 * 3_600_000).ok_or_else(wrong)
     };
     Ok(Pace { greeting_ms: amount(greeting, "greeting=")?, refusal_ms: amount(refusal, "refusal=")? })
 }
 
 /// A number with a unit.
-fn amount_of_time(amount: &str, wrong: impl Fn() -> String) -> Read<u64> {
+fn amount_of_time(amount: &str) -> Option<u64> {
     let digits = amount.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = UNITS.into_iter().find(|(name, _)| Some(*name) == amount.strip_prefix(digits));
-    let (_, ms) = unit.ok_or_else(&wrong)?;
-    number(digits)?.checked_mul(ms).filter(|ms| *ms <= DIALOG_PASS_MS_MAX).ok_or_else(wrong)
+    let (_, ms) = UNITS.into_iter().find(|(name, _)| Some(*name) == amount.strip_prefix(digits))?;
+    number(digits).ok()?.checked_mul(ms).filter(|ms| *ms <= DIALOG_PASS_MS_MAX)
 }
 
 /// Units of time, longest first.
