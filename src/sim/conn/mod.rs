@@ -175,6 +175,8 @@ impl Conn {
 
     /// Feeds the session until it wants no more or asks something.
     pub(super) fn pump(&mut self, desk: &mut Desk) -> Stepped {
+        // A driver that offers again and again what nobody takes would do so for ever.
+        let mut in_vain = 0_u32;
         loop {
             if self.session.is_over() {
                 return Stepped::default();
@@ -202,6 +204,8 @@ impl Conn {
                 };
             }
             let stepped = self.feed(desk);
+            in_vain = if stepped.taken == 0 { in_vain + 1 } else { 0 };
+            desk.check(Law::Progress, in_vain < 100, || "octets are offered that nobody takes".into());
             if !stepped.asks.is_empty() || desk.is_broken() {
                 return stepped;
             }
