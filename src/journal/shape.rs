@@ -221,7 +221,6 @@ fn letters(token: &[u8], marks: &[u8]) -> Vec<u8> {
 }
 
 /// Short lines that are refused for this, with the same verb.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what has no line of its own gets the plainest one")]
 fn plainest(line: &[u8], offence: Offence) -> Vec<Vec<u8>> {
     let word = verb(line).0.unwrap_or("XX");
     let tails: &[&str] = match offence {
@@ -232,8 +231,31 @@ fn plainest(line: &[u8], offence: Offence) -> Vec<Vec<u8>> {
         Offence::BadParameter => &[" FROM:<> SIZE=x", " FROM:<> BODY=x", " FROM:<> SMTPUTF8=x"],
         Offence::OtherProtocol => &[" x"],
         Offence::AuthMalformed => &[" PLAIN x x"],
-        _ if line.len() < 5 => &[""],
-        _ => &[" x x", ""],
+        // What has no line of its own gets the plainest one.
+        Offence::LineTooLong
+        | Offence::UnknownCommand
+        | Offence::NotImplemented
+        | Offence::BadArgument
+        | Offence::SenderNeedsUtf8
+        | Offence::RecipientNeedsUtf8
+        | Offence::BadChunk
+        | Offence::OutOfOrder
+        | Offence::NoValidRecipients
+        | Offence::BinaryNeedsBdat
+        | Offence::TlsFirst
+        | Offence::AuthFirst
+        | Offence::TlsNotOffered
+        | Offence::AuthNotNow
+        | Offence::UnknownMechanism
+        | Offence::AuthCancelled
+        | Offence::AuthLineTooLong
+        | Offence::TooManyIdleCommands => {
+            if line.len() < 5 {
+                &[""]
+            } else {
+                &[" x x", ""]
+            }
+        }
     };
     let long = if offence == Offence::PathTooLong { "x".repeat(300) } else { String::new() };
     tails.iter().map(|tail| format!("{word}{tail}{long}").into_bytes()).collect()

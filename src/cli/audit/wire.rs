@@ -1,12 +1,12 @@
 //! A connection to the server that is audited: one reply after the other, with times and sizes.
 
 use crate::audit::visit::Heard;
+use crate::cli::live::tls::{self, Wanted};
 use crate::limits::{AUDIT_CONNECT_MS_MAX, AUDIT_REPLY_MS_MAX, AUDIT_REPLY_OCTETS_MAX};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -220,55 +220,12 @@ fn whole_reply(octets: &[u8]) -> Option<usize> {
     None
 }
 
-/// Believes every certificate: an audit says nothing that is secret.
-#[derive(Debug)]
-struct Anyone(Vec<SignatureScheme>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.clone()
-    }
-}
-
-fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let schemes = provider.signature_verification_algorithms.supported_schemes();
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(schemes)))
-        .with_no_client_auth();
-    // A session that is taken up again would be another kind of visit.
-    config.resumption = rustls::client::Resumption::disabled();
+/// The client of a test, which takes any certificate. A session that is taken up again would be another kind of
+/// visit.
+fn client_config() -> Result<Arc<ClientConfig>, String> {
+    let shared = tls::client_config(&Wanted::ANY)?;
+    let mut config = ClientConfig::clone(&shared);
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 

@@ -2,5 +2,5 @@
 #![expect(clippy::disallowed_methods, reason = "who talks to a server waits for it, and not for ever")]
 
 pub mod talk;
-mod tls;
+pub mod tls;
 pub mod wire;

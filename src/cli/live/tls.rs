@@ -55,7 +55,7 @@ fn name_of(suite: SupportedCipherSuite) -> String {
 }
 
 /// A client that can do what is wanted and nothing else.
-pub(super) fn client_config(wanted: &Wanted<'_>) -> Result<Arc<ClientConfig>, String> {
+pub(in crate::cli) fn client_config(wanted: &Wanted<'_>) -> Result<Arc<ClientConfig>, String> {
     let mut provider = aws_lc_rs::default_provider();
     let mut versions: Vec<&'static SupportedProtocolVersion> = vec![&version::TLS12, &version::TLS13];
     if let Some(facts) = wanted.facts {
