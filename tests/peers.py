@@ -23,7 +23,7 @@ from smoke import check, free_port_base
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_SECONDS = 30
-PLAY_SECONDS_MAX = 40
+PLAY_SECONDS_MAX = int(os.environ.get("PLAY", "40"))
 AUDIT_SECONDS_MAX = 40
 SESSIONS_MIN = 100
 SESSIONS_MAX = 400

@@ -84,7 +84,8 @@ pub fn in_memory_only(dialog: &Dialog) -> Option<(usize, InMemoryOnly)> {
                 | HeadKey::Hostname
                 | HeadKey::Size
                 | HeadKey::Tls
-                | HeadKey::Throttle,
+                | HeadKey::Throttle
+                | HeadKey::Scram,
             )
             | Kind::World(WorldFact::Domain(..) | WorldFact::Account(_) | WorldFact::Alias(..))
             | Kind::Session(

@@ -34,6 +34,7 @@
 //! | `tls: none` | the server has no certificate | it has one |
 //! | `seed: 7` | where the server's chance begins | `0` |
 //! | `throttle: on` | logins are judged by the server's own login book, as below | `off` |
+//! | `scram: off` | the server does not offer SCRAM | `on` |
 //!
 //! # Lines
 //! A tag, a colon, and (unless nothing follows) a space and the rest. A line that begins with `#` is a
@@ -155,6 +156,8 @@ pub struct Head {
     pub seed: u64,
     /// Whether logins go through the login book of the throttle.
     pub throttle: bool,
+    /// Whether SCRAM is offered. Whose logins it is for is in what the world answers.
+    pub scram_offered: bool,
 }
 
 impl Head {
@@ -171,6 +174,7 @@ impl Head {
             tls_available: true,
             seed: 0,
             throttle: false,
+            scram_offered: true,
         }
     }
 }
@@ -247,11 +251,13 @@ pub enum HeadKey {
     Seed,
     /// `throttle`
     Throttle,
+    /// `scram`
+    Scram,
 }
 
 impl HeadKey {
     /// All of them, in the order of a file.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Listener,
         Self::Peer,
         Self::Clock,
@@ -260,6 +266,7 @@ impl HeadKey {
         Self::Tls,
         Self::Seed,
         Self::Throttle,
+        Self::Scram,
     ];
 
     /// The word in front of the colon.
@@ -274,6 +281,7 @@ impl HeadKey {
             Self::Tls => "tls",
             Self::Seed => "seed",
             Self::Throttle => "throttle",
+            Self::Scram => "scram",
         }
     }
 }

@@ -165,13 +165,8 @@ impl Reader {
                 };
             }
             HeadKey::Seed => head.seed = number(value)?,
-            HeadKey::Throttle => {
-                head.throttle = match value {
-                    "on" => true,
-                    "off" => false,
-                    _ => return Err("throttle is \"on\" or \"off\"".into()),
-                };
-            }
+            HeadKey::Throttle => head.throttle = on_or_off(key, value)?,
+            HeadKey::Scram => head.scram_offered = on_or_off(key, value)?,
         }
         Ok(Kind::Head(key))
     }
@@ -384,6 +379,14 @@ fn answer(text: &str) -> Read<(About, Given)> {
         })?,
     };
     Ok((about, given))
+}
+
+fn on_or_off(key: HeadKey, value: &str) -> Read<bool> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{} is \"on\" or \"off\"", key.name())),
+    }
 }
 
 /// What follows `TLS:`, but `failed`.

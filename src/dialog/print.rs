@@ -52,8 +52,13 @@ fn head_value(head: &Head, key: HeadKey) -> String {
         HeadKey::Size => head.message_octets_max.to_string(),
         HeadKey::Tls => if head.tls_available { "available" } else { "none" }.to_owned(),
         HeadKey::Seed => head.seed.to_string(),
-        HeadKey::Throttle => if head.throttle { "on" } else { "off" }.to_owned(),
+        HeadKey::Throttle => on_or_off(head.throttle),
+        HeadKey::Scram => on_or_off(head.scram_offered),
     }
+}
+
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
 }
 
 fn world(fact: &WorldFact) -> String {

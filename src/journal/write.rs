@@ -174,6 +174,7 @@ fn head(recordings: &[Recording], peer: PeerFacts, unix: UnixTime, settings: &Se
         facts.join(recording.reel.facts.clone());
     }
     let tls = if settings.tls_available { "available" } else { "none" };
+    let scram = if settings.scram.is_offered() { "" } else { "scram: off\n" };
     let world: Vec<Entry> = facts.lines().into_iter().map(fact).collect();
     let lines = print(&Dialog {
         head: crate::dialog::Head::new(peer.listener, settings.hostname.clone()),
@@ -181,7 +182,7 @@ fn head(recordings: &[Recording], peer: PeerFacts, unix: UnixTime, settings: &Se
     });
     let world = lines.split_once('\n').map_or("", |(_, world)| world);
     format!(
-        "{}\n# Recorded by the journal: {}\nlistener: {}\npeer: {}\nclock: {}\nhostname: {}\nsize: {}\ntls: {tls}\n{world}",
+        "{}\n# Recorded by the journal: {}\nlistener: {}\npeer: {}\nclock: {}\nhostname: {}\nsize: {}\ntls: {tls}\n{scram}{world}",
         crate::dialog::MAGIC,
         events.names(),
         peer.listener.name(),

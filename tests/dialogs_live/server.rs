@@ -39,12 +39,13 @@ pub struct Setting {
     hostname: String,
     message_octets_max: u64,
     tls_available: bool,
+    scram_offered: bool,
     facts: Vec<WorldFact>,
 }
 
 impl Setting {
     pub fn of(dialog: &Dialog) -> Self {
-        let Head { hostname, message_octets_max, tls_available, .. } = &dialog.head;
+        let Head { hostname, message_octets_max, tls_available, scram_offered, .. } = &dialog.head;
         let facts = dialog.entries.iter().filter_map(|entry| match &entry.kind {
             Kind::World(fact) => Some(fact.clone()),
             _ => None,
@@ -53,6 +54,7 @@ impl Setting {
             hostname: hostname.to_string(),
             message_octets_max: *message_octets_max,
             tls_available: *tls_available,
+            scram_offered: *scram_offered,
             facts: facts.collect(),
         }
     }
@@ -300,6 +302,9 @@ fn run(setting: &Setting, root: &Path) -> (Child, u16) {
         command.args(["serve", "--config"]).arg(file);
     }
     set(&mut command, "limits.message-octets", setting.message_octets_max.to_string());
+    if !setting.scram_offered {
+        set(&mut command, "scram", "off".to_owned());
+    }
     // Many dialogues come from one address, and each is to find a server that never saw it before.
     set(&mut command, "throttle.allow", "127.0.0.0/8".to_owned());
     set(&mut command, "limits.stop-grace-seconds", "0".to_owned());

@@ -7,6 +7,7 @@ use crate::dialog::{Dialog, Event};
 use crate::journal::{Arena, Recording};
 use crate::limits::IDLE_MS;
 use crate::smtp::session::Settings;
+use crate::types::ScramUse;
 use std::sync::Arc;
 
 /// Plays a dialogue with the journal at work, and returns what it has of the sessions, whatever they did, and of
@@ -33,7 +34,7 @@ pub(super) fn settings_of(dialog: &Dialog) -> Arc<Settings> {
         hostname: dialog.head.hostname.clone(),
         message_octets_max: dialog.head.message_octets_max,
         tls_available: dialog.head.tls_available,
-        scram: crate::types::ScramUse::All,
+        scram: if dialog.head.scram_offered { ScramUse::All } else { ScramUse::Off },
         idle_ms: IDLE_MS,
     })
 }
