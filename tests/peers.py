@@ -80,10 +80,12 @@ class Peer:
         return False
 
     def greets(self):
+        """Whether it greets, and nobody else in its place."""
         try:
             with socket.create_connection(("127.0.0.1", self.ports["smtp"]), 10) as client:
                 client.settimeout(10)
-                return client.recv(512).startswith(b"220")
+                greeting = client.recv(512).decode("ascii", "replace").lower()
+                return greeting.startswith("220") and self.name in greeting
         except OSError:
             return False
 
@@ -102,6 +104,7 @@ class Peer:
             except ProcessLookupError:
                 pass
             self.process.wait(10)
+        check(f"{self.name} is gone when it is stopped", not self.greets())
 
     def doors(self):
         return [f"--{'to' if name == 'smtp' else name}=127.0.0.1:{port}" for name, port in self.ports.items()]
@@ -116,6 +119,8 @@ class Postfix(Peer):
 
     def run(self):
         etc = self.path("etc")
+        ask = ["postconf", "-dh", "daemon_directory"]
+        programs = subprocess.run(ask, check=True, capture_output=True, text=True, timeout=START_SECONDS)
         for name in ("etc", "queue", "data"):
             os.mkdir(self.path(name))
         subprocess.run(["chown", "postfix", self.path("data")], check=True)
@@ -156,7 +161,9 @@ smtpd_forbid_bare_newline = yes
         services += ["proxymap unix - - n - - proxymap", "error unix - - n - - error", "retry unix - - n - - error"]
         services += ["discard unix - - n - - discard", "anvil unix - - n - 1 anvil", "postlog unix-dgram n - n - 1 postlogd"]
         self.put("etc/master.cf", "\n".join(services) + "\n")
-        self.start(["postfix", "-c", etc, "start-fg"])
+        # Makes the directories of the queue. What `postfix start` would start is started here, so that it is a child.
+        subprocess.run(["postfix", "-c", etc, "check"], check=True, capture_output=True, timeout=START_SECONDS)
+        self.start([os.path.join(programs.stdout.strip(), "master"), "-s", "-c", etc])
 
 
 class Exim(Peer):

@@ -12,6 +12,8 @@ pub const REPLAY_SESSIONS_MAX: u32 = 100_000;
 pub const REPLAY_PATIENCE_MS: u64 = 15_000;
 /// Milliseconds for which a server is listened to that must say nothing more.
 pub const REPLAY_QUIET_MS: u64 = 50;
+/// Replies that say no after which a server that is tried may end a session without a word.
+pub const REPLAY_REFUSALS_BEFORE_END: u32 = 10;
 /// An answer that takes longer than so many milliseconds is slow.
 pub const REPLAY_SLOW_MS: u64 = 5_000;
 /// Fewest samples of each kind of name for which times are compared.

@@ -100,7 +100,8 @@ impl Visits<'_> {
         if let Some((_, why)) = in_memory_only(dialog) {
             return self.card.skipped(why.reason());
         }
-        let is_set_up = |kind: &Kind| matches!(kind, Kind::Head(HeadKey::Size | HeadKey::Tls | HeadKey::Scram));
+        let is_set_up =
+            |kind: &Kind| matches!(kind, Kind::Head(HeadKey::Size | HeadKey::Tls | HeadKey::Scram));
         if dialog.entries.iter().any(|entry| is_set_up(&entry.kind)) {
             return self.card.skipped("it is about a server that is set up in another way");
         }

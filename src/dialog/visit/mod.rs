@@ -2,9 +2,12 @@
 //!
 //! Other servers have other texts, other enhanced codes and another world. So a reply is judged by whether it
 //! says yes, go on or no. Where a server says no to what needs accounts or domains it does not have, the rest of
-//! the session cannot be compared and is left out. A yes where a no is written is told, whatever the reason.
+//! the session cannot be compared and is left out. A yes where a no is written is told, whatever the reason, but for
+//! commands that RFC 5321 lets every server take at any time. A reply that gatepost gives and no server owes, as to
+//! half a line or for a limit, is waited for no longer than it takes to hear that nothing comes.
 
 mod names;
+mod owed;
 pub mod score;
 #[cfg(test)]
 mod tests;
@@ -17,8 +20,10 @@ use super::play::usual_tls;
 use super::world::World;
 use super::{Dialog, Entry, Event, Kind};
 use crate::contract::{Cause, Listener};
+use crate::limits::REPLAY_REFUSALS_BEFORE_END;
 use crate::types::Reply;
 use names::Names;
+use owed::Owed;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Something a server should not have done.
@@ -58,8 +63,10 @@ struct Place {
     /// Whether the handshake of the door is what the next `TLS:` line tells.
     handshake_told: bool,
     secured: bool,
-    /// Whether what was sent since the last reply needs nothing of the server's world.
-    is_plain: bool,
+    /// What was said last, and what is owed for it.
+    owed: Owed,
+    /// Replies so far that said no.
+    refusals: u32,
     /// The exchange under way: its mechanism, and whose login it is once that is known.
     login: Option<(String, Option<NameKind>)>,
 }
@@ -125,7 +132,7 @@ impl<'d> Visitor<'d> {
         loop {
             if let Some((deed, due)) = self.deeds.pop_front() {
                 self.due = due.map(|due| (session_of(&deed), due));
-                return Some(deed);
+                return Some(self.as_owed(deed));
             }
             let Entry { line, kind } = self.dialog.entries.get(self.at)?;
             self.line = *line;
@@ -140,6 +147,16 @@ impl<'d> Visitor<'d> {
                 | Kind::Message(_)
                 | Kind::Count(..) => self.at = self.at.saturating_add(1),
             }
+        }
+    }
+
+    /// What no server owes is listened for, and not waited for.
+    fn as_owed(&mut self, deed: Deed) -> Deed {
+        match deed {
+            Deed::AwaitReply(number) if !self.places.entry(number).or_default().owed.is_due() => {
+                Deed::AwaitSilence(number)
+            }
+            other => other,
         }
     }
 
@@ -190,7 +207,7 @@ impl<'d> Visitor<'d> {
             self.deeds.push_back((Deed::Handshake(number, usual_tls()), Some(Due::Secured)));
         }
         let handshake_told = is_secure && matches!(first, Some(Event::TlsUp(_)));
-        let place = Place { listener: Some(listener), handshake_told, is_plain: true, ..Place::default() };
+        let place = Place { listener: Some(listener), handshake_told, ..Place::default() };
         self.places.insert(number, place);
     }
 
@@ -247,7 +264,6 @@ impl<'d> Visitor<'d> {
                     let mut line = Vec::new();
                     text.expand(&mut line);
                     let said = self.names.line(&line, in_login);
-                    place.is_plain = !in_login && is_plain(&line);
                     if let Some(mechanism) = mechanism(&line) {
                         place.login = Some((mechanism, None));
                     }
@@ -269,6 +285,8 @@ impl<'d> Visitor<'d> {
             }
             self.at = self.at.saturating_add(1);
         }
+        // The last reply may belong to more than was said by then: a body is taken for one only where it was asked for.
+        place.owed.said(&octets, in_login, place.last_code == 354);
         self.deeds.push_back((Deed::Send(number, octets), None));
     }
 
@@ -283,6 +301,7 @@ impl<'d> Visitor<'d> {
             (Due::Secured, Heard::Secured) => {
                 let place = self.places.entry(number).or_default();
                 (place.secured, place.last_code) = (true, 0);
+                place.owed.secured();
             }
             (Due::Secured, Heard::NotSecured(why)) => {
                 self.finds(Sort::WrongClass, format!("a handshake was to be made, and failed: {why}"));
@@ -294,17 +313,24 @@ impl<'d> Visitor<'d> {
                 self.leave(number);
             }
             (_, Heard::Ended(_)) => {
-                let last = self.places.get(&number).map_or(0, |place| place.last_code);
-                // It said good-bye.
-                if !matches!(last, 221 | 421 | 521 | 554) {
+                let place = self.places.entry(number).or_default();
+                place.over = true;
+                // It said good-bye, or had enough.
+                let said_so = matches!(place.last_code, 221 | 421 | 521 | 554);
+                let had_enough = place.refusals >= REPLAY_REFUSALS_BEFORE_END || due == Due::Reply(421);
+                if had_enough && !said_so {
+                    self.left_out = self.left_out.saturating_add(1);
+                } else if !said_so {
                     self.finds(Sort::Crash, "the connection was lost, and a reply was due");
                 }
-                self.places.entry(number).or_default().over = true;
                 self.deeds.retain(|(deed, _)| session_of(deed) != number);
             }
             (_, Heard::NoReply(what)) => {
                 self.finds(Sort::WrongClass, format!("this is no reply: {what}"));
                 self.leave(number);
+            }
+            (Due::Reply(_), Heard::Silence) if !self.places.entry(number).or_default().owed.is_due() => {
+                self.leave_out(number);
             }
             (_, Heard::Silence) => {
                 self.finds(Sort::Slow, format!("no answer came within {took_ms} ms"));
@@ -320,7 +346,10 @@ impl<'d> Visitor<'d> {
     fn reply(&mut self, number: u8, expected: u16, reply: &Reply, took_ms: u64) {
         let place = self.places.entry(number).or_default();
         place.last_code = reply.code;
-        let came = class(reply.code);
+        // Whoever says good-bye unasked does not do what was asked.
+        let came = if reply.code == 221 && expected != 221 { Class::No } else { class(reply.code) };
+        place.refusals = place.refusals.saturating_add(u32::from(came == Class::No));
+        place.owed.answered();
         if came != Class::GoOn
             && let Some((mechanism, Some(kind))) = place.login.take()
             && expected == 535
@@ -332,9 +361,12 @@ impl<'d> Visitor<'d> {
             let way = format!("AUTH {mechanism} on {door}{tls}");
             self.logins.push(LoginSeen { line: self.line, way, kind, reply: text, took_ms });
         }
-        let is_plain = place.is_plain;
+        let Owed { is_plain, is_harmless, is_optional, .. } = place.owed;
         match (class(expected), came) {
             (Class::Yes, Class::Yes) | (Class::GoOn, Class::GoOn) | (Class::No, Class::No) => {}
+            // Any server may do so.
+            (Class::No, Class::Yes) if is_harmless => {}
+            (Class::Yes, Class::No) if is_optional => {}
             // Trouble of the moment, and the server has none.
             (Class::No, Class::Yes | Class::GoOn) if (400..500).contains(&expected) => self.leave_out(number),
             (Class::Yes | Class::GoOn, Class::No) if !is_plain || reply.code == 421 => self.leave_out(number),
@@ -353,13 +385,6 @@ fn class(code: u16) -> Class {
         300..=399 => Class::GoOn,
         400.. => Class::No,
     }
-}
-
-/// Whether a line needs nothing that one server has and another has not.
-fn is_plain(line: &[u8]) -> bool {
-    let verb: Vec<u8> = line.iter().take_while(|octet| octet.is_ascii_alphabetic()).copied().collect();
-    let verbs: [&[u8]; 6] = [b"EHLO", b"HELO", b"NOOP", b"RSET", b"QUIT", b"HELP"];
-    verbs.iter().any(|known| known.eq_ignore_ascii_case(&verb))
 }
 
 /// The mechanism of an AUTH command.

@@ -26,8 +26,20 @@ fn visit(source: &str, mapping: Option<&Mapping>, replies: &[&str]) -> (Visited,
                 visitor.heard(heard, 1);
             }
             Deed::AwaitEnd(_) => visitor.heard(Heard::Ended(Vec::new()), 1),
+            // Nothing is owed, and nothing comes.
+            Deed::AwaitSilence(_) => {
+                let heard = match replies.as_slice().first() {
+                    Some(&"") => Heard::Silence,
+                    Some(text) => {
+                        Heard::Reply(Reply::plain(text[..3].parse().unwrap(), text[3..].to_owned()))
+                    }
+                    None => Heard::Ended(Vec::new()),
+                };
+                replies.next();
+                visitor.heard(heard, 60);
+            }
             Deed::Connect(..) | Deed::CloseSending(_) | Deed::Break(_) => {}
-            Deed::AwaitSilence(_) | Deed::ListMessages => panic!("{deed:?}"),
+            Deed::ListMessages => panic!("{deed:?}"),
         }
     }
     (visitor.finish(), sent)
@@ -131,4 +143,82 @@ fn times_that_differ_tell_names_apart_and_times_that_mix_do_not() {
     assert_eq!(timings(&logins(0))[0].auc_per_mille, 500);
     assert_eq!(timings(&logins(0))[0].finding(), None);
     assert_eq!(timings(&logins(40)[..38]), []);
+}
+
+/// What is found in a talk with these replies, and how many sessions are left out in part.
+fn judged(lines: &str, replies: &[&str]) -> (Vec<(usize, Sort)>, usize) {
+    let replies: Vec<&str> = ["220", "250"].into_iter().chain(replies.iter().copied()).collect();
+    let (visited, _) = visit(&talk(lines), None, &replies);
+    (sorts(&visited), visited.left_out)
+}
+
+#[test]
+fn a_server_that_takes_noop_rset_and_a_second_hello_where_gatepost_has_a_limit_is_right() {
+    for line in ["NOOP", "NOOP with words", "RSET", "EHLO again.example", "HELO again.example"] {
+        assert_eq!(
+            judged(&format!("C: {line}\nS: 503\nC: QUIT\nS: 221\n"), &["250", "221"]),
+            (vec![], 0),
+            "{line}"
+        );
+    }
+    let flood = "C-: \\{3:NOOP\\r\\n}\nS: 250\nS: 503\nS: 503\n";
+    assert_eq!(judged(flood, &["250", "250", "250"]), (vec![], 0));
+    for line in ["NOOP\\n", "EHLO", "NOOP \\x01", "MAIL FROM:<a@b.example>"] {
+        assert_eq!(judged(&format!("C: {line}\nS: 500\n"), &["250"]).0, [(9, Sort::WrongClass)], "{line}");
+    }
+}
+
+#[test]
+fn a_server_need_not_have_help_vrfy_and_expn() {
+    assert_eq!(judged("C: HELP\nS: 214\nC: NOOP\nS: 250\n", &["502", "250"]), (vec![], 0));
+    assert_eq!(judged("C: VRFY me\nS: 252\nC: NOOP\nS: 250\n", &["500", "451"]).0, [(11, Sort::WrongClass)]);
+}
+
+#[test]
+fn an_unasked_good_bye_is_a_no() {
+    assert_eq!(judged("C: MUMBLE\nS: 500\nC: NOOP\nS: 250\n", &["221"]), (vec![], 0));
+    assert_eq!(judged("C: NOOP\nS: 250\n", &["221"]).0, [(9, Sort::WrongClass)]);
+}
+
+#[test]
+fn what_no_server_owes_is_no_slow_answer_when_it_does_not_come() {
+    for (lines, replies) in [
+        ("C-: half a line\nS: 421\n", &[""][..]),
+        ("C: BDAT 4294967296 LAST\nS: 552\n", &[""]),
+        ("C: BDAT 5\nC-: abc\nS: 503\n", &[""]),
+        ("C: MUMBLE\nS: 500\nS: 421\nCLOSE: too-many-errors\n", &["500", ""]),
+    ] {
+        assert_eq!(judged(lines, replies), (vec![], 1), "{lines}");
+    }
+    assert_eq!(judged("C: BDAT 3\nC-: abc\nS: 503\nC: NOOP\nS: 250\n", &["503", "250"]), (vec![], 0));
+}
+
+#[test]
+fn a_reply_that_is_owed_and_does_not_come_is_slow() {
+    let source = talk("C: NOOP\nS: 250\n");
+    let dialog = parse(&source).unwrap();
+    let mut visitor = Visitor::new(&dialog, None, 1_000).unwrap();
+    let mut awaited = 0;
+    while let Some(deed) = visitor.next() {
+        match deed {
+            Deed::AwaitReply(_) => {
+                awaited += 1;
+                let heard = if awaited < 3 { Heard::Reply(Reply::plain(250, "")) } else { Heard::Silence };
+                visitor.heard(heard, 1);
+            }
+            Deed::Handshake(..) => visitor.heard(Heard::Secured, 1),
+            other => assert!(!matches!(other, Deed::AwaitSilence(_)), "{other:?}"),
+        }
+    }
+    assert_eq!((awaited, sorts(&visitor.finish())), (3, vec![(9, Sort::Slow)]));
+}
+
+#[test]
+fn a_server_that_had_enough_may_leave_without_a_word() {
+    let nine = "C: MUMBLE\nS: 500\n".repeat(9);
+    let noes = vec!["500"; 10];
+    let end = "C: NOOP\nS: 250\n";
+    assert_eq!(judged(&format!("{nine}{end}"), &noes[..9]).0.last(), Some(&(27, Sort::Crash)));
+    assert_eq!(judged(&format!("{nine}C: MUMBLE\nS: 500\n{end}"), &noes), (vec![], 1));
+    assert_eq!(judged("C: MUMBLE\nS: 500\nS: 421\nCLOSE: too-many-errors\n", &["500"]), (vec![], 1));
 }

@@ -1,0 +1,121 @@
+//! What a client said since the last reply, and what a server may answer to it whoever it is.
+
+use crate::smtp::command::{self, Command, Dialect};
+
+/// What was said last, and how many replies to it are still owed.
+#[derive(Debug)]
+pub(super) struct Owed {
+    /// Replies that a server owes: the greeting, and one for each line that has ended.
+    replies: usize,
+    /// Whether it greeted.
+    greeted: bool,
+    /// Octets of a chunk that were announced and not sent (RFC 3030 section 2).
+    chunk_left: u64,
+    /// Whether what was said last needs nothing that one server has and another has not.
+    pub is_plain: bool,
+    /// Whether it is commands that every server may take at any time (RFC 5321 sections 4.1.1.5, 4.1.1.9, 4.1.4).
+    pub is_harmless: bool,
+    /// Whether it is a command that a server need not have (RFC 5321 section 4.5.1).
+    pub is_optional: bool,
+}
+
+impl Default for Owed {
+    fn default() -> Self {
+        Self {
+            replies: 1,
+            greeted: false,
+            chunk_left: 0,
+            is_plain: true,
+            is_harmless: false,
+            is_optional: false,
+        }
+    }
+}
+
+impl Owed {
+    /// The client said this, in one go. `in_login`, `in_body`: it is no command.
+    pub(super) fn said(&mut self, octets: &[u8], in_login: bool, in_body: bool) {
+        if in_body {
+            // Whether the body ends here is for the server to say.
+            self.replies = self.replies.saturating_add(1);
+            (self.is_plain, self.is_harmless, self.is_optional) = (false, false, false);
+            return;
+        }
+        let mut lines: Vec<&[u8]> = Vec::new();
+        let mut rest = self.beyond_chunk(octets);
+        while let Some(at) = rest.windows(2).position(|two| two == b"\r\n") {
+            let line = rest.get(..at).unwrap_or_default();
+            lines.push(line);
+            self.replies = self.replies.saturating_add(1);
+            rest = rest.get(at.saturating_add(2)..).unwrap_or_default();
+            if let Some(size) = chunk_size(line) {
+                self.chunk_left = size;
+                // It is answered when it is there.
+                self.replies = self.replies.saturating_sub(usize::from(size > 0));
+                rest = self.beyond_chunk(rest);
+            }
+        }
+        let is_whole = rest.is_empty() && !lines.is_empty() && !in_login;
+        self.is_plain = is_whole && lines.iter().all(|line| is_plain(line));
+        self.is_harmless = is_whole && lines.iter().all(|line| is_harmless(line));
+        self.is_optional = is_whole && lines.len() == 1 && lines.iter().all(|line| is_optional(line));
+    }
+
+    /// What is left of octets behind those of the chunk under way.
+    fn beyond_chunk<'o>(&mut self, octets: &'o [u8]) -> &'o [u8] {
+        let there = u64::try_from(octets.len()).unwrap_or(u64::MAX);
+        if self.chunk_left == 0 {
+            return octets;
+        }
+        let taken = self.chunk_left.min(there);
+        self.chunk_left = self.chunk_left.saturating_sub(taken);
+        if self.chunk_left == 0 {
+            self.replies = self.replies.saturating_add(1);
+        }
+        octets.get(usize::try_from(taken).unwrap_or(usize::MAX)..).unwrap_or_default()
+    }
+
+    /// A reply came.
+    pub(super) fn answered(&mut self) {
+        self.replies = self.replies.saturating_sub(1);
+        self.greeted = true;
+    }
+
+    /// Whether a reply is owed.
+    pub(super) fn is_due(&self) -> bool {
+        self.replies > 0
+    }
+
+    /// A handshake came to its end: nothing is owed but a greeting.
+    pub(super) fn secured(&mut self) {
+        *self = Self { replies: usize::from(!self.greeted), greeted: self.greeted, ..Self::default() };
+    }
+}
+
+/// The octets that a BDAT command announces; those that are no number stand for more than there are.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let mut words = text.split_ascii_whitespace();
+    words.next().filter(|verb| verb.eq_ignore_ascii_case("BDAT"))?;
+    let size = words.next().filter(|size| size.bytes().all(|octet| octet.is_ascii_digit()))?;
+    Some(size.parse().unwrap_or(u64::MAX))
+}
+
+fn verb(line: &[u8]) -> Vec<u8> {
+    line.iter().take_while(|octet| octet.is_ascii_alphabetic()).map(u8::to_ascii_uppercase).collect()
+}
+
+fn is_plain(line: &[u8]) -> bool {
+    matches!(verb(line).as_slice(), b"EHLO" | b"HELO" | b"NOOP" | b"RSET" | b"QUIT" | b"HELP")
+}
+
+fn is_harmless(line: &[u8]) -> bool {
+    matches!(
+        command::parse(line, Dialect::Strict),
+        Ok(Command::Ehlo(_) | Command::Helo(_) | Command::Noop | Command::Rset)
+    )
+}
+
+fn is_optional(line: &[u8]) -> bool {
+    matches!(verb(line).as_slice(), b"HELP" | b"VRFY" | b"EXPN")
+}
