@@ -238,7 +238,7 @@ plain:
 login:
   driver = plaintext
   public_name = LOGIN
-  server_prompts = Username: : Password:
+  server_prompts = <| Username: | Password:
   server_condition = {right.replace("PASS", "$auth2").replace("LOGIN", "$auth1")}
   server_set_id = $auth1
 """)

@@ -1,7 +1,7 @@
 //! The thread that writes the files of the journal: nobody waits for it, and what it cannot write is counted.
 //!
 //! It plays each recording before it writes it, so that every file plays as it was recorded. The directory is a
-//! ring: the oldest files go when there are too many octets or days.
+//! ring: the oldest files go when there are too many octets or days. What else somebody keeps in it stays.
 #![expect(clippy::disallowed_methods, reason = "this room starts the thread and touches the files")]
 
 use crate::config::journal::JournalConfig;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(test)]
+mod tests;
 
 /// The directory, in the data directory.
 pub const DIRECTORY: &str = "journal";
@@ -162,10 +165,11 @@ impl Writer {
         for entry in entries.flatten() {
             let (name, meta) = (entry.file_name(), entry.metadata());
             let (Some(name), Ok(meta)) = (name.to_str(), meta) else { continue };
-            if name.ends_with(".part") {
+            let part = name.strip_suffix(".part");
+            if part.is_some_and(is_ours) {
                 // Half of a file of a process that is no more.
                 let _ = fs::remove_file(entry.path());
-            } else if name.ends_with(".txt") && meta.is_file() {
+            } else if is_ours(name) && meta.is_file() {
                 self.files
                     .insert(name.to_owned(), (meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
                 self.octets = self.octets.saturating_add(meta.len());
@@ -244,6 +248,22 @@ impl Writer {
             self.octets = self.octets.saturating_sub(octets);
         }
     }
+}
+
+/// Whether a file of this name is one of the journal: `20261124T044737Z-000000000abc.txt`.
+fn is_ours(name: &str) -> bool {
+    let Some((stamp, session)) = name.strip_suffix(".txt").and_then(|name| name.split_once('-')) else {
+        return false;
+    };
+    let is_stamp = |(at, octet): (usize, u8)| match at {
+        8 => octet == b'T',
+        15 => octet == b'Z',
+        _ => octet.is_ascii_digit(),
+    };
+    stamp.len() == 16
+        && stamp.bytes().enumerate().all(is_stamp)
+        && !session.is_empty()
+        && session.bytes().all(|octet| octet.is_ascii_hexdigit())
 }
 
 /// The directory, readable for its owner alone; a link in its place is not followed.

@@ -67,6 +67,8 @@ struct Place {
     owed: Owed,
     /// Replies so far that said no.
     refusals: u32,
+    /// Whether the last of them said that there were too many of something.
+    had_enough: bool,
     /// The exchange under way: its mechanism, and whose login it is once that is known.
     login: Option<(String, Option<NameKind>)>,
 }
@@ -317,7 +319,7 @@ impl<'d> Visitor<'d> {
                 place.over = true;
                 // It said good-bye, or had enough.
                 let said_so = matches!(place.last_code, 221 | 421 | 521 | 554);
-                let had_enough = place.refusals >= REPLAY_REFUSALS_BEFORE_END || due == Due::Reply(421);
+                let had_enough = place.had_enough || due == Due::Reply(421);
                 if had_enough && !said_so {
                     self.left_out = self.left_out.saturating_add(1);
                 } else if !said_so {
@@ -349,6 +351,8 @@ impl<'d> Visitor<'d> {
         // Whoever says good-bye unasked does not do what was asked.
         let came = if reply.code == 221 && expected != 221 { Class::No } else { class(reply.code) };
         place.refusals = place.refusals.saturating_add(u32::from(came == Class::No));
+        place.had_enough = came == Class::No
+            && (place.refusals >= REPLAY_REFUSALS_BEFORE_END || says_too_many(reply) || reply.code == 421);
         place.owed.answered();
         if came != Class::GoOn
             && let Some((mechanism, Some(kind))) = place.login.take()
@@ -361,7 +365,8 @@ impl<'d> Visitor<'d> {
             let way = format!("AUTH {mechanism} on {door}{tls}");
             self.logins.push(LoginSeen { line: self.line, way, kind, reply: text, took_ms });
         }
-        let Owed { is_plain, is_harmless, is_optional, .. } = place.owed;
+        let is_other_world = !place.owed.is_plain || place.owed.is_out_of_step || place.had_enough;
+        let Owed { is_harmless, is_optional, .. } = place.owed;
         match (class(expected), came) {
             (Class::Yes, Class::Yes) | (Class::GoOn, Class::GoOn) | (Class::No, Class::No) => {}
             // Any server may do so.
@@ -369,7 +374,7 @@ impl<'d> Visitor<'d> {
             (Class::Yes, Class::No) if is_optional => {}
             // Trouble of the moment, and the server has none.
             (Class::No, Class::Yes | Class::GoOn) if (400..500).contains(&expected) => self.leave_out(number),
-            (Class::Yes | Class::GoOn, Class::No) if !is_plain || reply.code == 421 => self.leave_out(number),
+            (Class::Yes | Class::GoOn, Class::No) if is_other_world => self.leave_out(number),
             (Class::Yes | Class::GoOn | Class::No, _) => {
                 let came = super::compare::wire(reply);
                 self.finds(Sort::WrongClass, format!("expected {expected}, and this came: {came}"));
@@ -385,6 +390,11 @@ fn class(code: u16) -> Class {
         300..=399 => Class::GoOn,
         400.. => Class::No,
     }
+}
+
+/// Whether a server says in its own words that it has a limit: not all do so with 421.
+fn says_too_many(reply: &Reply) -> bool {
+    reply.lines.iter().any(|line| line.to_ascii_lowercase().contains("too many"))
 }
 
 /// The mechanism of an AUTH command.

@@ -9,13 +9,16 @@ pub(super) struct Owed {
     replies: usize,
     /// Whether it greeted.
     greeted: bool,
+    /// Whether lines ended as no line may end: a server that takes them for more or fewer lines than gatepost does
+    /// may be a reply ahead or behind from here on (RFC 5321 section 2.3.8).
+    pub is_out_of_step: bool,
     /// Octets of a chunk that were announced and not sent (RFC 3030 section 2).
     chunk_left: u64,
     /// Whether what was said last needs nothing that one server has and another has not.
     pub is_plain: bool,
     /// Whether it is commands that every server may take at any time (RFC 5321 sections 4.1.1.5, 4.1.1.9, 4.1.4).
     pub is_harmless: bool,
-    /// Whether it is a command that a server need not have (RFC 5321 section 4.5.1).
+    /// Whether it is commands that a server need not have (RFC 5321 section 4.5.1).
     pub is_optional: bool,
 }
 
@@ -24,6 +27,7 @@ impl Default for Owed {
         Self {
             replies: 1,
             greeted: false,
+            is_out_of_step: false,
             chunk_left: 0,
             is_plain: true,
             is_harmless: false,
@@ -55,10 +59,11 @@ impl Owed {
                 rest = self.beyond_chunk(rest);
             }
         }
+        self.is_out_of_step |= lines.iter().any(|line| has_odd_ends(line)) || has_odd_ends(rest);
         let is_whole = rest.is_empty() && !lines.is_empty() && !in_login;
         self.is_plain = is_whole && lines.iter().all(|line| is_plain(line));
         self.is_harmless = is_whole && lines.iter().all(|line| is_harmless(line));
-        self.is_optional = is_whole && lines.len() == 1 && lines.iter().all(|line| is_optional(line));
+        self.is_optional = is_whole && lines.iter().all(|line| is_optional(line));
     }
 
     /// What is left of octets behind those of the chunk under way.
@@ -92,21 +97,40 @@ impl Owed {
     }
 }
 
-/// The octets that a BDAT command announces; those that are no number stand for more than there are.
+/// The octets that a BDAT command announces: more than there are, if it does not say so as it should. How many some
+/// server reads from that nobody knows.
 fn chunk_size(line: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(line).ok()?;
-    let mut words = text.split_ascii_whitespace();
-    words.next().filter(|verb| verb.eq_ignore_ascii_case("BDAT"))?;
-    let size = words.next().filter(|size| size.bytes().all(|octet| octet.is_ascii_digit()))?;
-    Some(size.parse().unwrap_or(u64::MAX))
+    if verb(line) != b"BDAT" {
+        return None;
+    }
+    let text = std::str::from_utf8(line).ok();
+    let size = text.and_then(|text| text.split_ascii_whitespace().nth(1));
+    let is_number = |size: &&str| size.bytes().all(|octet| octet.is_ascii_digit());
+    Some(size.filter(is_number).and_then(|size| size.parse().ok()).unwrap_or(u64::MAX))
 }
 
 fn verb(line: &[u8]) -> Vec<u8> {
     line.iter().take_while(|octet| octet.is_ascii_alphabetic()).map(u8::to_ascii_uppercase).collect()
 }
 
+fn has_odd_ends(octets: &[u8]) -> bool {
+    octets.iter().any(|octet| matches!(octet, b'\r' | b'\n' | b'\0'))
+}
+
 fn is_plain(line: &[u8]) -> bool {
-    matches!(verb(line).as_slice(), b"EHLO" | b"HELO" | b"NOOP" | b"RSET" | b"QUIT" | b"HELP")
+    match verb(line).as_slice() {
+        b"NOOP" | b"RSET" | b"QUIT" | b"HELP" => line.is_ascii(),
+        b"EHLO" | b"HELO" => line.get(4..).is_some_and(names_a_host),
+        _ => false,
+    }
+}
+
+/// Whether every server has to take this name: letters, digits and hyphens, or an address (RFC 5321 section 4.1.3).
+fn names_a_host(argument: &[u8]) -> bool {
+    let Some((b' ', name)) = argument.split_first() else { return false };
+    let is_usual =
+        |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'[' | b']' | b':');
+    !name.is_empty() && name.iter().all(is_usual)
 }
 
 fn is_harmless(line: &[u8]) -> bool {

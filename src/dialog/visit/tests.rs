@@ -171,7 +171,17 @@ fn a_server_that_takes_noop_rset_and_a_second_hello_where_gatepost_has_a_limit_i
 #[test]
 fn a_server_need_not_have_help_vrfy_and_expn() {
     assert_eq!(judged("C: HELP\nS: 214\nC: NOOP\nS: 250\n", &["502", "250"]), (vec![], 0));
+    assert_eq!(judged("C: HELP\nC: HELP me\nS: 214\nS: 214\n", &["502", "502"]), (vec![], 0));
     assert_eq!(judged("C: VRFY me\nS: 252\nC: NOOP\nS: 250\n", &["500", "451"]).0, [(11, Sort::WrongClass)]);
+}
+
+#[test]
+fn a_server_that_counts_lone_line_ends_otherwise_is_left_out_from_there() {
+    let lines = "C-: NO\\nOP\\r\\n\nS: 500\nC: NOOP\nS: 250\n";
+    assert_eq!(judged(lines, &["500", "500"]), (vec![], 1));
+    let lines = "C-: NOOP\\n\nC: NOOP\nS: 500\n";
+    assert_eq!(judged(lines, &["250"]).0, [(10, Sort::WrongClass)], "to take them for line ends is told");
+    assert_eq!(judged("C: NOOP \\xc3\\xbc\nS: 250\n", &["500"]), (vec![], 1), "eight bits need not be taken");
 }
 
 #[test]
@@ -186,6 +196,7 @@ fn what_no_server_owes_is_no_slow_answer_when_it_does_not_come() {
         ("C-: half a line\nS: 421\n", &[""][..]),
         ("C: BDAT 4294967296 LAST\nS: 552\n", &[""]),
         ("C: BDAT 5\nC-: abc\nS: 503\n", &[""]),
+        ("C: BDAT +3\nS: 501\n", &[""]),
         ("C: MUMBLE\nS: 500\nS: 421\nCLOSE: too-many-errors\n", &["500", ""]),
     ] {
         assert_eq!(judged(lines, replies), (vec![], 1), "{lines}");
@@ -221,4 +232,20 @@ fn a_server_that_had_enough_may_leave_without_a_word() {
     assert_eq!(judged(&format!("{nine}{end}"), &noes[..9]).0.last(), Some(&(27, Sort::Crash)));
     assert_eq!(judged(&format!("{nine}C: MUMBLE\nS: 500\n{end}"), &noes), (vec![], 1));
     assert_eq!(judged("C: MUMBLE\nS: 500\nS: 421\nCLOSE: too-many-errors\n", &["500"]), (vec![], 1));
+    // Exim ends a session after three errors, and says so with the code of the third.
+    let said = "500 Too many unrecognized commands";
+    assert_eq!(judged(&format!("C: MUMBLE\nS: 500\n{end}"), &[said]), (vec![], 1));
+    assert_eq!(judged(&format!("{end}{end}"), &["250", "554 Too many nonmail commands"]), (vec![], 1));
+}
+
+#[test]
+fn a_name_that_is_no_host_may_be_refused() {
+    assert_eq!(judged("C: EHLO a_b\nS: 250\n", &["501"]), (vec![], 1));
+    for name in ["a.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+        assert_eq!(
+            judged(&format!("C: EHLO {name}\nS: 250\n"), &["501"]).0,
+            [(9, Sort::WrongClass)],
+            "{name}"
+        );
+    }
 }
