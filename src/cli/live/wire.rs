@@ -183,7 +183,16 @@ impl Wire {
         let mut rest = octets;
         while !rest.is_empty() && self.fault.is_none() {
             match decrypted(tls, &mut rest) {
-                Ok(mut plain) => self.heard.append(&mut plain),
+                Ok((mut plain, is_last)) => {
+                    self.heard.append(&mut plain);
+                    // Nothing follows a close_notify (RFC 8446 section 6.1), and some servers wait for ours before
+                    // they close.
+                    if is_last {
+                        self.ended = true;
+                        tls.send_close_notify();
+                        break;
+                    }
+                }
                 Err(fault) => self.fault = Some(fault),
             }
         }
@@ -204,10 +213,11 @@ impl Wire {
     }
 }
 
-fn decrypted(tls: &mut ClientConnection, rest: &mut &[u8]) -> Result<Vec<u8>, String> {
+/// What is in octets that came, and whether it is the last that comes.
+fn decrypted(tls: &mut ClientConnection, rest: &mut &[u8]) -> Result<(Vec<u8>, bool), String> {
     tls.read_tls(rest).map_err(|error| error.to_string())?;
     let state = tls.process_new_packets().map_err(|error| error.to_string())?;
     let mut plain = vec![0; state.plaintext_bytes_to_read()];
     tls.reader().read_exact(&mut plain).map_err(|error| error.to_string())?;
-    Ok(plain)
+    Ok((plain, state.peer_has_closed()))
 }
