@@ -296,11 +296,12 @@ def play(program, peer):
 
 def audit(program, peer):
     """Asks what it tells a stranger, and shows that."""
-    command = [program, "audit", *peer.doors(), f"--known={ACCOUNTS[0]}", f"--alias={ALIAS}", "--samples=4", "--json"]
+    began = time.monotonic()
+    command = [program, "audit", *peer.doors(), f"--known={ACCOUNTS[0]}", f"--alias={ALIAS}", "--samples=20", "--json"]
     code, out, err = bounded(command, AUDIT_SECONDS_MAX)
     score = card_of(out)
     check(f"a score of what {peer.name} tells is made", code in (0, 1) and score, f"{code} {err[-2000:]} {out[-500:]}")
-    print(f"        {peer.name}: {json.dumps(score)[:1000]}")
+    print(f"        {peer.name} in {time.monotonic() - began:.0f} s: {json.dumps(score)[:600]}")
 
 
 def try_peer(program, peer):

@@ -16,7 +16,8 @@ pub(super) struct Owed {
     chunk_left: u64,
     /// Whether what was said last needs nothing that one server has and another has not.
     pub is_plain: bool,
-    /// Whether it is commands that every server may take at any time (RFC 5321 sections 4.1.1.5, 4.1.1.9, 4.1.4).
+    /// Whether it is commands that every server may take at any time (RFC 5321 sections
+    /// 4.1.1.5, 4.1.1.8, 4.1.1.9 and 4.1.4).
     pub is_harmless: bool,
     /// Whether it is commands that a server need not have (RFC 5321 section 4.5.1).
     pub is_optional: bool,
@@ -136,7 +137,7 @@ fn names_a_host(argument: &[u8]) -> bool {
 fn is_harmless(line: &[u8]) -> bool {
     matches!(
         command::parse(line, Dialect::Strict),
-        Ok(Command::Ehlo(_) | Command::Helo(_) | Command::Noop | Command::Rset)
+        Ok(Command::Ehlo(_) | Command::Helo(_) | Command::Noop | Command::Rset | Command::Help)
     )
 }
 

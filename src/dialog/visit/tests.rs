@@ -154,7 +154,7 @@ fn judged(lines: &str, replies: &[&str]) -> (Vec<(usize, Sort)>, usize) {
 
 #[test]
 fn a_server_that_takes_noop_rset_and_a_second_hello_where_gatepost_has_a_limit_is_right() {
-    for line in ["NOOP", "NOOP with words", "RSET", "EHLO again.example", "HELO again.example"] {
+    for line in ["NOOP", "NOOP with words", "RSET", "HELP", "EHLO again.example", "HELO again.example"] {
         assert_eq!(
             judged(&format!("C: {line}\nS: 503\nC: QUIT\nS: 221\n"), &["250", "221"]),
             (vec![], 0),
