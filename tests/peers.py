@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The two commands that try other people's servers, against other people's servers: attacks are played against
-Postfix and Exim as Debian has them, with `gatepost replay --to` and `gatepost audit --to`, and the cards are shown.
+"""The command that tries other people's servers, against other people's servers: attacks are played against Postfix
+and Exim as Debian has them, with `gatepost replay --to`, and the score cards are shown.
 
     python3 tests/peers.py target/release/gatepost UNPACKED
 
@@ -11,6 +11,7 @@ ended by process id, whatever happens. What a card says of a peer is shown and n
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,6 @@ from smoke import check, free_port_base
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_SECONDS = 30
 PLAY_SECONDS_MAX = 40
-AUDIT_SECONDS_MAX = 20
 SESSIONS_MIN = 100
 SESSIONS_MAX = 330
 FINDINGS_SHOWN = 12
@@ -173,7 +173,8 @@ class Exim(Peer):
 
     def __init__(self, directory, base, unpacked):
         super().__init__(directory, base)
-        self.program = os.path.join(unpacked, "usr", "sbin", "exim4")
+        # Where users other than ours can reach it.
+        self.program = shutil.copy(os.path.join(unpacked, "usr", "sbin", "exim4"), self.path("exim4"))
 
     def run(self):
         for name in ("spool", "logs"):
@@ -294,16 +295,6 @@ def play(program, peer):
     check(f"every file is read for {peer.name}", card["not_read"] == [], card["not_read"])
 
 
-def audit(program, peer):
-    """Asks what it tells a stranger, and shows that."""
-    began = time.monotonic()
-    command = [program, "audit", *peer.doors(), f"--known={ACCOUNTS[0]}", f"--alias={ALIAS}", "--samples=20", "--json"]
-    code, out, err = bounded(command, AUDIT_SECONDS_MAX)
-    score = card_of(out)
-    check(f"a score of what {peer.name} tells is made", code in (0, 1) and score, f"{code} {err[-2000:]} {out[-500:]}")
-    print(f"        {peer.name} in {time.monotonic() - began:.0f} s: {json.dumps(score)[:600]}")
-
-
 def try_peer(program, peer):
     """All that is done with one of them."""
     try:
@@ -312,7 +303,6 @@ def try_peer(program, peer):
         check(f"{peer.name} comes up", is_up, peer.log_text())
         if is_up:
             play(program, peer)
-            audit(program, peer)
             check(f"{peer.name} is alive afterwards", peer.greets(), peer.log_text())
     finally:
         peer.stop()

@@ -154,12 +154,12 @@ impl<'d> Visitor<'d> {
 
     /// What no server owes is listened for, and not waited for.
     fn as_owed(&mut self, deed: Deed) -> Deed {
-        match deed {
-            Deed::AwaitReply(number) if !self.places.entry(number).or_default().owed.is_due() => {
-                Deed::AwaitSilence(number)
-            }
-            other => other,
+        if let Deed::AwaitReply(number) = deed
+            && !self.places.entry(number).or_default().owed.is_due()
+        {
+            return Deed::AwaitSilence(number);
         }
+        deed
     }
 
     /// The dialogue is over.

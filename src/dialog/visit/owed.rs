@@ -48,7 +48,7 @@ impl Owed {
         }
         let mut lines: Vec<&[u8]> = Vec::new();
         let mut rest = self.beyond_chunk(octets);
-        while let Some(at) = rest.windows(2).position(|two| two == b"\r\n") {
+        while let Some(at) = line_end(rest) {
             let line = rest.get(..at).unwrap_or_default();
             lines.push(line);
             self.replies = self.replies.saturating_add(1);
@@ -96,6 +96,11 @@ impl Owed {
     pub(super) fn secured(&mut self) {
         *self = Self { replies: usize::from(!self.greeted), greeted: self.greeted, ..Self::default() };
     }
+}
+
+/// Where the first CRLF is.
+fn line_end(octets: &[u8]) -> Option<usize> {
+    octets.iter().zip(octets.iter().skip(1)).position(|two| two == (&b'\r', &b'\n'))
 }
 
 /// The octets that a BDAT command announces: more than there are, if it does not say so as it should. How many some
