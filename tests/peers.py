@@ -312,6 +312,8 @@ def main():
     program, unpacked = (os.path.abspath(argument) for argument in sys.argv[1:3])
     if os.geteuid() != 0:
         sys.exit("tests/peers.py: Postfix and Exim start as root alone; run it as root or with sudo")
+    # Whoever ends this ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with tempfile.TemporaryDirectory(prefix="gatepost-peers-") as directory:
         # The servers work as users of their own.
         os.chmod(directory, 0o755)
