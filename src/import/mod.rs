@@ -66,6 +66,8 @@ pub struct Prefix<'a> {
     pub program: Option<&'a str>,
     /// The process.
     pub pid: Option<u64>,
+    /// How often the collector says that this was said, where it wrote it down once.
+    pub times: Option<u32>,
 }
 
 /// What a reader makes of a line.

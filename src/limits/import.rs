@@ -34,3 +34,5 @@ pub const IMPORT_DISTINCT_MAX: usize = 100_000;
 pub const IMPORT_SKIPPED_SHOWN: usize = 10;
 /// Octets of the key under which something is remembered.
 pub const IMPORT_KEY_OCTETS_MAX: usize = 1_024;
+/// Times that one line which a collector says was said again is read again.
+pub const IMPORT_REPEATS_MAX: u32 = 1_000;

@@ -1,5 +1,6 @@
 //! Logs of our own making, in the shape servers write them.
 
+mod collectors;
 mod daemons;
 mod dovecot;
 mod exim;
