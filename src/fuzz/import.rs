@@ -4,8 +4,9 @@ use super::{Verdict, pieces, promise};
 use crate::dialog::parse::parse;
 use crate::dialog::play::play;
 use crate::import::Finding;
-use crate::import::dialogues::Book;
+use crate::import::dialogues::{Book, Written};
 use crate::import::importer::{Importer, Skipped};
+use crate::import::series::Series;
 use crate::import::shape::Sessions;
 use crate::limits;
 
@@ -57,12 +58,21 @@ fn dialogues(findings: &[Finding]) -> Verdict {
     for shape in shapes.iter().take(PLAYED_MAX) {
         let known = book.doubled();
         match book.add(shape) {
-            Some(written) => {
-                let dialog = parse(&written.text).map_err(|error| error.to_string())?;
-                promise(play(&dialog).difference.is_none(), "a written dialogue does not replay")?;
-            }
+            Some(written) => replays(&written)?,
             None => promise(book.doubled() > known, "a new behaviour was not written")?,
         }
     }
+    let mut series = Series::default();
+    let mut ended: Vec<_> = shapes.into_iter().flat_map(|shape| series.add(shape)).collect();
+    ended.extend(std::iter::from_fn(|| series.take_next()));
+    for sessions in ended.iter().take(PLAYED_MAX) {
+        let written = book.add_series(sessions);
+        replays(&written.ok_or("a new series was not written")?)?;
+    }
     Ok(())
+}
+
+fn replays(written: &Written) -> Verdict {
+    let dialog = parse(&written.text).map_err(|error| error.to_string())?;
+    promise(play(&dialog).difference.is_none(), "a written dialogue does not replay")
 }

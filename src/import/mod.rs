@@ -33,6 +33,7 @@ pub mod octets;
 pub mod prefix;
 pub mod recent;
 pub mod scan;
+pub mod series;
 pub mod shape;
 #[cfg(test)]
 mod tests;
