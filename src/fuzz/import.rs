@@ -1,5 +1,7 @@
 //! Other servers' logs: whatever stands in one, the same is found however it is cut, and what is written replays.
 
+mod hostile;
+
 use super::{Verdict, pieces, promise};
 use crate::dialog::parse::parse;
 use crate::dialog::play::play;
@@ -12,6 +14,9 @@ use crate::limits;
 
 /// Dialogues that one input plays; each is played once for each of its lines, so that few inputs would be tried.
 const PLAYED_MAX: usize = 1;
+
+/// Characters of an input that are tried as a name.
+const NAME_CHARS_MAX: usize = 200;
 
 /// No octets make the import forget its bounds, and none of what it writes fails to replay.
 pub(super) fn import(data: &[u8]) -> Verdict {
@@ -34,7 +39,9 @@ pub(super) fn import(data: &[u8]) -> Verdict {
         promise(login <= limits::IMPORT_VALUE_CHARS_MAX, "a login is longer than its ceiling")?;
         promise(finding.steps.len() <= limits::IMPORT_STEPS_MAX, "a session has more steps than are kept")?;
     }
-    dialogues(&findings)
+    dialogues(&findings)?;
+    let name: String = String::from_utf8_lossy(whole).chars().take(NAME_CHARS_MAX).collect();
+    hostile::hostile(&name)
 }
 
 fn says_again(line: &[u8]) -> bool {
