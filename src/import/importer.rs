@@ -77,8 +77,10 @@ impl Importer {
         desk.end();
     }
 
-    /// The rest of the file cannot be read.
+    /// The rest of the file cannot be read. A line of which only the beginning came is dropped: an address cut short
+    /// is another client's.
     pub fn damaged(&mut self, why: Why) {
+        self.lines.drop_unfinished();
         let line = self.lines.next_number();
         self.desk.skip(line, why);
     }

@@ -1,6 +1,8 @@
 //! Lines the way collectors hand them on: said again, twice wrapped, without anything in front.
 
 use super::{one, told};
+use crate::import::Why;
+use crate::import::importer::Importer;
 
 const REFUSED: &str = "warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6";
 
@@ -75,4 +77,19 @@ fn replies_that_the_log_has_lost_do_not_shift_the_ones_of_auth() {
                [smtp.1:20] [2026-02-01T20:04:02.653] DEBUG -- : [AAAAAA] <= AUTH PLAIN AGJvYgBodW50ZXIy\n\
                [smtp.1:20] [2026-02-01T20:04:02.653] DEBUG -- : [AAAAAA] => 535 Invalid credential\n";
     assert_eq!(told(log), ["4 postal 192.0.2.1 bob PLAIN"]);
+}
+
+#[test]
+fn a_line_that_damage_cut_short_tells_of_nobody() {
+    let mut importer = Importer::new(None);
+    importer.push(b"Nov  3 10:00:00 mx imapd: LOGIN FAILED, user=a, ip=[::ffff:192.0.2.7]\n");
+    importer.push(b"2026-11-03T10:00:00Z INFO Authentication failed (auth.failed) remoteIp = 192.0.2.1");
+    importer.damaged(Why::DamagedGzip);
+    importer.end();
+    let lines: Vec<u64> = importer.take().iter().map(|finding| finding.line).collect();
+    assert_eq!(lines, [1]);
+    assert_eq!(
+        importer.skipped().iter().map(|skipped| (skipped.line, skipped.why)).collect::<Vec<_>>(),
+        [(2, Why::DamagedGzip)]
+    );
 }

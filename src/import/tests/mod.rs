@@ -4,6 +4,7 @@ mod collectors;
 mod daemons;
 mod dovecot;
 mod exim;
+mod forms;
 mod mox;
 mod opensmtpd;
 mod postfix;
