@@ -8,6 +8,7 @@ use super::failure::{Exit, Failure, reason};
 use super::output::{tell, write_out};
 use crate::import::dialogues::{Book, Written};
 use crate::import::importer::Importer;
+use crate::import::series::Series;
 use crate::import::shape::{Sessions, Shape};
 use crate::import::{Finding, Server, Why};
 use crate::limits::{IMPORT_PROGRESS_OCTETS, IMPORT_READ_OCTETS};
@@ -35,6 +36,7 @@ pub fn import_log(what: &ImportLog) -> Result<ExitCode, Failure> {
         server: what.server,
         out: what.out.as_deref(),
         book: Book::default(),
+        series: Series::default(),
         report: Report::default(),
         failure: None,
         progress: Progress::new(&what.files),
@@ -77,6 +79,7 @@ struct Run<'r> {
     server: Option<Server>,
     out: Option<&'r Path>,
     book: Book,
+    series: Series,
     report: Report,
     failure: Option<Failure>,
     progress: Progress,
@@ -138,7 +141,10 @@ impl Run<'_> {
         importer.end();
         self.settle(&name, &mut importer, &mut sessions, each)?;
         while let Some(shape) = sessions.take_next() {
-            self.write(&shape);
+            self.write(shape);
+        }
+        while let Some(series) = self.series.take_next() {
+            self.write_series(&series);
         }
         self.report.file(&name, &importer);
         Ok(())
@@ -168,15 +174,29 @@ impl Run<'_> {
             if self.out.is_some()
                 && let Some(shape) = sessions.add(&finding)
             {
-                self.write(&shape);
+                self.write(shape);
             }
         }
         Ok(())
     }
 
-    fn write(&mut self, shape: &Shape) {
-        let (Some(dir), None) = (self.out, &self.failure) else { return };
-        let Some(Written { name, text }) = self.book.add(shape) else { return };
+    fn write(&mut self, shape: Shape) {
+        let written = self.book.add(&shape);
+        self.put(written);
+        for series in self.series.add(shape) {
+            self.write_series(&series);
+        }
+    }
+
+    fn write_series(&mut self, series: &[Shape]) {
+        let written = self.book.add_series(series);
+        self.put(written);
+    }
+
+    fn put(&mut self, written: Option<Written>) {
+        let (Some(dir), None, Some(Written { name, text })) = (self.out, &self.failure, written) else {
+            return;
+        };
         let path = dir.join(name);
         match std::fs::write(&path, text) {
             Ok(()) => self.report.dialogues = self.report.dialogues.saturating_add(1),

@@ -3,7 +3,7 @@
 //! The client's part is played in memory and what came is written between its lines, so that every file replays.
 
 use super::shape::{Act, PASSWORD, Shape};
-use super::{Door, What};
+use super::{Door, What, series};
 use crate::contract::Listener;
 use crate::dialog::parse::parse;
 use crate::dialog::play::{Cuts, Transcript, play, play_for_laws};
@@ -25,6 +25,7 @@ pub struct Written {
 #[derive(Debug, Default)]
 pub struct Book {
     seen: BTreeSet<(Door, Vec<Act>)>,
+    series: BTreeSet<Vec<series::Told>>,
     numbers: BTreeMap<String, u32>,
     doubled: u64,
     beyond: u64,
@@ -38,16 +39,39 @@ impl Book {
             self.doubled = self.doubled.saturating_add(1);
             return None;
         }
-        if self.seen.len() >= limits::IMPORT_DIALOGUES_MAX {
-            self.beyond = self.beyond.saturating_add(1);
+        if self.is_full() {
             return None;
         }
         self.seen.insert(key);
         let text = dialogue(shape)?;
-        let stem = format!("{}-{}", shape.server.name(), slug(shape));
-        let number = self.numbers.entry(stem.clone()).or_default();
+        Some(self.named(&format!("{}-{}", shape.server.name(), slug(shape)), text))
+    }
+
+    /// Takes the sessions of one client, in their order. A dialogue of all of them, if no client did the same
+    /// before.
+    pub fn add_series(&mut self, sessions: &[Shape]) -> Option<Written> {
+        let last = sessions.last()?;
+        let plan = series::plan(sessions);
+        let key = series::key(&plan);
+        if self.series.contains(&key) || self.is_full() {
+            return None;
+        }
+        self.series.insert(key);
+        let text = series::dialogue(&plan, last)?;
+        Some(self.named(&format!("{}-series-{}", last.server.name(), slug(last)), text))
+    }
+
+    /// Whether as many were written as one run writes; if so, one more is counted.
+    fn is_full(&mut self) -> bool {
+        let full = self.seen.len().saturating_add(self.series.len()) >= limits::IMPORT_DIALOGUES_MAX;
+        self.beyond = self.beyond.saturating_add(u64::from(full));
+        full
+    }
+
+    fn named(&mut self, stem: &str, text: String) -> Written {
+        let number = self.numbers.entry(stem.to_owned()).or_default();
         *number = number.saturating_add(1);
-        Some(Written { name: format!("{stem}-{number:03}.txt"), text })
+        Written { name: format!("{stem}-{number:03}.txt"), text }
     }
 
     /// Sessions whose behaviour was known already.
@@ -92,7 +116,7 @@ fn slug(shape: &Shape) -> String {
 }
 
 /// What is refused, in words.
-fn words(what: What) -> &'static str {
+pub(super) fn words(what: What) -> &'static str {
     match what {
         What::Login => "a login",
         What::AuthCommand => "an AUTH command",
@@ -116,11 +140,7 @@ fn words(what: What) -> &'static str {
 
 /// The dialogue, if it replays; a session that ends early ends its dialogue.
 fn dialogue(shape: &Shape) -> Option<String> {
-    let listener = match shape.door {
-        Door::Smtp => Listener::Smtp,
-        Door::Submission => Listener::Submission,
-        Door::Submissions | Door::Imap | Door::Pop3 | Door::Sieve | Door::Web => Listener::Submissions,
-    };
+    let listener = listener(shape.door);
     let mut text = format!(
         "gatepost-dialog 1\n# Made from a log of {}: it refused {}. Names are stand-ins of the same kind.\nlistener: {}\n\
          W: domain example.org\nW: account me@example.org password=\"correct horse\"\n",
@@ -152,6 +172,15 @@ fn dialogue(shape: &Shape) -> Option<String> {
     play(&dialog).difference.is_none().then_some(text)
 }
 
+/// The door of ours that stands for one of another server's.
+pub(super) fn listener(door: Door) -> Listener {
+    match door {
+        Door::Smtp => Listener::Smtp,
+        Door::Submission => Listener::Submission,
+        Door::Submissions | Door::Imap | Door::Pop3 | Door::Sieve | Door::Web => Listener::Submissions,
+    }
+}
+
 struct Player {
     /// Replies written down.
     heard: usize,
@@ -175,7 +204,8 @@ impl Player {
     }
 }
 
-fn code(reply: &Reply) -> String {
+/// Code and enhanced code.
+pub(super) fn code(reply: &Reply) -> String {
     match reply.enhanced {
         Some(Enhanced(class, subject, detail)) => format!("{:03} {class}.{subject}.{detail}", reply.code),
         None => format!("{:03}", reply.code),
@@ -187,38 +217,49 @@ fn lines(acts: &[Act], encrypted: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut encrypted = encrypted;
     for act in acts {
-        match act {
-            Act::Say(line) => lines.push(format!("C: {line}")),
-            Act::Send(octets) => lines.push(format!("C-: {}", octets.replace("\r\n", "\\r\\n"))),
-            Act::StartTls if encrypted => lines.push("C: STARTTLS".to_owned()),
-            Act::StartTls => {
-                lines.push("C: STARTTLS".to_owned());
-                lines.push("TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256".to_owned());
-                encrypted = true;
-            }
-            Act::Auth { mechanism, login, initial } => {
-                exchange(mechanism, login, *initial, encrypted, &mut lines)
-            }
-        }
+        act_lines(act, PASSWORD, &mut encrypted, &mut lines);
     }
     lines
 }
 
-fn exchange(mechanism: &str, login: &str, initial: bool, encrypted: bool, lines: &mut Vec<String>) {
+/// The lines of one step.
+pub(super) fn act_lines(act: &Act, password: &str, encrypted: &mut bool, lines: &mut Vec<String>) {
+    match act {
+        Act::Say(line) => lines.push(format!("C: {line}")),
+        Act::Send(octets) => lines.push(format!("C-: {}", octets.replace("\r\n", "\\r\\n"))),
+        Act::StartTls if *encrypted => lines.push("C: STARTTLS".to_owned()),
+        Act::StartTls => {
+            lines.push("C: STARTTLS".to_owned());
+            lines.push("TLS: up TLSv1.3 TLS_AES_128_GCM_SHA256".to_owned());
+            *encrypted = true;
+        }
+        Act::Auth { mechanism, login, initial } => {
+            exchange(mechanism, (login, password), *initial, *encrypted, lines);
+        }
+    }
+}
+
+fn exchange(
+    mechanism: &str,
+    (login, password): (&str, &str),
+    initial: bool,
+    encrypted: bool,
+    lines: &mut Vec<String>,
+) {
     let coded = |text: &str| Base64::encode_string(text.as_bytes());
-    let plain = coded(&format!("\0{login}\0{PASSWORD}"));
+    let plain = coded(&format!("\0{login}\0{password}"));
     // Without encryption the command is refused, and what a client sends then is its own affair.
     match mechanism {
         "PLAIN" if initial || !encrypted => lines.push(format!("C: AUTH PLAIN {plain}")),
         "PLAIN" => lines.extend(["C: AUTH PLAIN".to_owned(), format!("C: {plain}")]),
         "LOGIN" if initial && encrypted => {
-            lines.extend([format!("C: AUTH LOGIN {}", coded(login)), format!("C: {}", coded(PASSWORD))]);
+            lines.extend([format!("C: AUTH LOGIN {}", coded(login)), format!("C: {}", coded(password))]);
         }
         "LOGIN" if initial => lines.push(format!("C: AUTH LOGIN {}", coded(login))),
         "LOGIN" if encrypted => lines.extend([
             "C: AUTH LOGIN".to_owned(),
             format!("C: {}", coded(login)),
-            format!("C: {}", coded(PASSWORD)),
+            format!("C: {}", coded(password)),
         ]),
         "SCRAM-SHA-256" if encrypted => {
             let first = coded(&format!("n,,n={login},r=0123456789abcdef"));
@@ -232,9 +273,10 @@ fn exchange(mechanism: &str, login: &str, initial: bool, encrypted: bool, lines:
 mod tests {
     use super::*;
     use crate::import::Server;
+    use crate::import::shape::Origin;
 
     fn shape(what: What, door: Door, acts: Vec<Act>) -> Shape {
-        Shape { server: Server::Postfix, what, door, acts }
+        Shape { server: Server::Postfix, what, door, acts, origin: Origin::default() }
     }
 
     fn login(mechanism: &str, initial: bool) -> Act {

@@ -42,6 +42,8 @@ struct Desk {
     settled: Vec<Finding>,
     skipped: Vec<Skipped>,
     counts: Counts,
+    /// The line before, for a collector that says it was said again.
+    last: String,
 }
 
 impl Importer {
@@ -57,6 +59,7 @@ impl Importer {
             settled: Vec::new(),
             skipped: Vec::new(),
             counts: Counts::default(),
+            last: String::new(),
         };
         Self { lines: Lines::new(), desk }
     }
@@ -74,8 +77,10 @@ impl Importer {
         desk.end();
     }
 
-    /// The rest of the file cannot be read.
+    /// The rest of the file cannot be read. A line of which only the beginning came is dropped: an address cut short
+    /// is another client's.
     pub fn damaged(&mut self, why: Why) {
+        self.lines.drop_unfinished();
         let line = self.lines.next_number();
         self.desk.skip(line, why);
     }
@@ -113,31 +118,38 @@ impl Desk {
     }
 
     fn text(&mut self, number: u64, text: &str) {
+        // A file cut short under its writer begins with NUL, one from elsewhere with a byte order mark.
+        let text = text.trim_start_matches(['\0', '\u{feff}']);
         if text.trim().is_empty() {
             return;
         }
+        if let Some(times) = prefix::said_again(text).filter(|_| !self.last.is_empty()) {
+            // Each time counts at this line.
+            let last = std::mem::take(&mut self.last);
+            self.unwrapped(number, &last, times);
+            self.last = last;
+            return;
+        }
+        text.clone_into(&mut self.last);
+        self.unwrapped(number, text, 1);
+    }
+
+    fn unwrapped(&mut self, number: u64, text: &str, times: u32) {
         let line = prefix::cut(number, text);
         if let Some(unwrapped) = prefix::unwrap_json(line.text) {
-            self.line(&unwrapped.line(number));
+            self.line(&unwrapped.line(number), times);
         } else {
-            self.line(&line);
+            self.line(&line, times);
         }
     }
 
-    fn line(&mut self, line: &Line<'_>) {
-        let mut why = None;
-        let mut understood = None;
-        for reader in &mut self.readers {
-            match reader.read(line, &mut self.found) {
-                Heard::Understood => {
-                    understood = Some(reader.server());
-                    break;
-                }
-                Heard::Damaged(because) => why = why.or(Some(because)),
-                Heard::NotMine => {}
-            }
+    fn line(&mut self, line: &Line<'_>, times: u32) {
+        let times = line.prefix.times.unwrap_or(1).saturating_mul(times).min(limits::IMPORT_REPEATS_MAX);
+        let heard = self.heard(line);
+        for _ in 1..times {
+            let _ = self.heard(line);
         }
-        match (understood, why) {
+        match heard {
             (Some(server), _) => {
                 let count = self.counts.understood.entry(server).or_default();
                 *count = count.saturating_add(1);
@@ -146,6 +158,19 @@ impl Desk {
             (None, None) => self.counts.others = self.counts.others.saturating_add(1),
         }
         self.settle();
+    }
+
+    /// Whose line it is, or else why it was not understood.
+    fn heard(&mut self, line: &Line<'_>) -> (Option<Server>, Option<Why>) {
+        let mut why = None;
+        for reader in &mut self.readers {
+            match reader.read(line, &mut self.found) {
+                Heard::Understood => return (Some(reader.server()), None),
+                Heard::Damaged(because) => why = why.or(Some(because)),
+                Heard::NotMine => {}
+            }
+        }
+        (None, why)
     }
 
     fn skip(&mut self, line: u64, why: Why) {

@@ -33,6 +33,7 @@ pub mod octets;
 pub mod prefix;
 pub mod recent;
 pub mod scan;
+pub mod series;
 pub mod shape;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,8 @@ pub struct Prefix<'a> {
     pub program: Option<&'a str>,
     /// The process.
     pub pid: Option<u64>,
+    /// How often the collector says that this was said, where it wrote it down once.
+    pub times: Option<u32>,
 }
 
 /// What a reader makes of a line.

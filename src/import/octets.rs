@@ -51,6 +51,12 @@ impl Lines {
         }
     }
 
+    /// Drops the beginning of a line whose end cannot be read.
+    pub fn drop_unfinished(&mut self) {
+        self.overlong = false;
+        self.carry = Vec::new();
+    }
+
     /// The number of the line that comes next.
     #[must_use]
     pub fn next_number(&self) -> u64 {

@@ -11,8 +11,28 @@ use crate::limits;
 pub fn cut(number: u64, text: &str) -> Line<'_> {
     let whole = container(text.trim_end_matches(['\r', '\n']));
     let mut prefix = Prefix::default();
-    let rest = repeated(solaris(syslog(whole, &mut prefix)));
+    let (times, rest) = repeated(solaris(syslog(whole, &mut prefix)));
+    prefix.times = times;
     Line { number, text: rest, whole, prefix }
+}
+
+/// How often the line before was said again, where a syslog daemon writes `STAMP HOST last message repeated 3 times`
+/// in place of the lines. No program stands there, so no program's text is taken for it.
+#[must_use]
+pub fn said_again(text: &str) -> Option<u32> {
+    let line = cut(0, text);
+    let words =
+        line.text.split_once(' ').filter(|(host, _)| is_host(host)).map_or(line.text, |(_, rest)| rest);
+    let found = [words, line.text].into_iter().find_map(|words| {
+        let words = words.strip_prefix("--- ").and_then(|rest| rest.strip_suffix(" ---")).unwrap_or(words);
+        words.strip_prefix("last message repeated ")?.strip_suffix(" times").and_then(times)
+    });
+    found.filter(|_| line.prefix.program.is_none() && line.prefix.time.is_some())
+}
+
+/// A number of times, no more than are read.
+fn times(number: &str) -> Option<u32> {
+    digits(number).then(|| number.parse().unwrap_or(u32::MAX).min(limits::IMPORT_REPEATS_MAX))
 }
 
 /// The fields of a journald JSON line (`journalctl -o json`) or of Docker's json-file log.
@@ -120,7 +140,16 @@ fn syslog<'t>(text: &'t str, prefix: &mut Prefix<'t>) -> &'t str {
     }
     if let Some((time, rest)) = stamp(rest) {
         prefix.time = Some(time);
-        return host_and_program(rest, prefix);
+        let message = host_and_program(rest, prefix);
+        // A relay has put its own stamp and host in front of the first collector's.
+        if prefix.program.is_none()
+            && let Some((time, own)) =
+                rest.split_once(' ').filter(|(host, _)| is_host(host)).and_then(|(_, own)| stamp(own))
+        {
+            prefix.time = Some(time);
+            return host_and_program(own, prefix);
+        }
+        return message;
     }
     // No time stamp: a program is only believed with its process number.
     let mut tried = Prefix::default();
@@ -145,11 +174,11 @@ fn solaris(text: &str) -> &str {
 }
 
 /// What rsyslog says was said again: `message repeated 2 times: [ MESSAGE]`.
-fn repeated(text: &str) -> &str {
+fn repeated(text: &str) -> (Option<u32>, &str) {
     let inside = text.strip_prefix("message repeated ").and_then(|after| after.split_once(" times: [ "));
-    match inside {
-        Some((times, message)) if digits(times) => message.strip_suffix(']').unwrap_or(message),
-        Some(_) | None => text,
+    match inside.and_then(|(number, message)| Some((times(number)?, message))) {
+        Some((times, message)) => (Some(times), message.strip_suffix(']').unwrap_or(message)),
+        None => (None, text),
     }
 }
 
@@ -180,6 +209,7 @@ fn rfc5424<'t>(text: &'t str, prefix: &mut Prefix<'t>) -> Option<&'t str> {
         host: said(host),
         program: said(app),
         pid: said(process).and_then(|number| number.parse().ok()),
+        times: None,
     };
     let rest = rest.strip_prefix(' ').unwrap_or(rest);
     Some(rest.strip_prefix('\u{feff}').unwrap_or(rest))
@@ -454,6 +484,7 @@ mod tests {
             "Nov  3 10:00:00 mx postfix/smtpd[7]: message repeated 2 times: [ said]",
             "Nov  3 10:00:00 postfix/smtpd[7]: said",
             "[  123.456789] mx postfix/smtpd[7]: said",
+            "2024-08-09T01:33:38Z relay Aug  9 01:33:38 mx postfix/smtpd[7]: said",
             "Aug  9 01:33:38 <mail.info> mx postfix/smtpd[7]: said",
             "mx postfix/smtpd[7]: said",
             "postfix/smtpd[7]: said",
@@ -464,6 +495,24 @@ mod tests {
                 (Some("postfix/smtpd"), Some(7), "said"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_said_again_is_counted_and_no_program_can_say_it() {
+        assert_eq!(cut(1, "Nov  3 10:00:00 mx a[7]: message repeated 2 times: [ x]").prefix.times, Some(2));
+        assert_eq!(said_again("Nov  3 10:00:00 mx last message repeated 3 times"), Some(3));
+        assert_eq!(said_again("Nov  3 10:00:00 mx --- last message repeated 1 times ---"), Some(1));
+        assert_eq!(
+            said_again("Nov  3 10:00:00 mx last message repeated 99999999999 times"),
+            Some(limits::IMPORT_REPEATS_MAX)
+        );
+        for text in [
+            "Nov  3 10:00:00 mx a[7]: last message repeated 3 times",
+            "last message repeated 3 times",
+            "Nov  3 10:00:00 mx last message repeated three times",
+        ] {
+            assert_eq!(said_again(text), None, "{text}");
         }
     }
 

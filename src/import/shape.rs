@@ -6,6 +6,7 @@
 use super::recent::Recent;
 use super::{Door, Finding, Server, Step, What};
 use crate::limits;
+use std::net::IpAddr;
 
 /// What one session did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,25 @@ pub struct Shape {
     pub door: Door,
     /// The steps.
     pub acts: Vec<Act>,
+    /// Whose it is; for putting sessions of one client together, never written.
+    pub origin: Origin,
+}
+
+/// Where a session came from, and when its refusals were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The address.
+    pub source: Option<IpAddr>,
+    /// The first, in seconds as in [`Prefix::time`](super::Prefix::time).
+    pub first: Option<i64>,
+    /// The last.
+    pub last: Option<i64>,
+}
+
+impl Origin {
+    fn of(finding: &Finding) -> Self {
+        Self { source: finding.source, first: finding.time, last: finding.time }
+    }
 }
 
 /// A step with nothing in it that a person could have typed.
@@ -77,7 +97,13 @@ impl Sessions {
             return None;
         }
         let mut begun = Session {
-            shape: Shape { server: finding.server, what: finding.what, door, acts: Vec::new() },
+            shape: Shape {
+                server: finding.server,
+                what: finding.what,
+                door,
+                acts: Vec::new(),
+                origin: Origin::of(finding),
+            },
             last: Vec::new(),
         };
         extend(&mut begun, finding);
@@ -92,7 +118,8 @@ impl Sessions {
 
 fn alone(finding: &Finding) -> Shape {
     let acts = acts(finding, &steps(finding));
-    Shape { server: finding.server, what: finding.what, door: door(finding), acts }
+    let origin = Origin::of(finding);
+    Shape { server: finding.server, what: finding.what, door: door(finding), acts, origin }
 }
 
 fn extend(session: &mut Session, finding: &Finding) {
@@ -108,6 +135,7 @@ fn extend(session: &mut Session, finding: &Finding) {
     }
     session.shape.acts.truncate(limits::IMPORT_STEPS_MAX);
     session.shape.what = finding.what;
+    session.shape.origin.last = finding.time.or(session.shape.origin.last);
     session.last = steps;
 }
 

@@ -34,3 +34,13 @@ pub const IMPORT_DISTINCT_MAX: usize = 100_000;
 pub const IMPORT_SKIPPED_SHOWN: usize = 10;
 /// Octets of the key under which something is remembered.
 pub const IMPORT_KEY_OCTETS_MAX: usize = 1_024;
+/// Times that one line which a collector says was said again is read again.
+pub const IMPORT_REPEATS_MAX: u32 = 1_000;
+/// Clients whose sessions are put together at the same time.
+pub const IMPORT_SERIES_MAX: usize = 1_024;
+/// Sessions of one client in one dialogue.
+pub const IMPORT_SERIES_SESSIONS_MAX: usize = 8;
+/// Steps of each of them that are played.
+pub const IMPORT_SERIES_STEPS_MAX: usize = 12;
+/// Seconds between two sessions of one client that belong together.
+pub const IMPORT_SERIES_GAP_SECONDS: i64 = 600;

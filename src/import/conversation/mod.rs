@@ -210,6 +210,9 @@ impl Conversation {
     /// The last line of a reply.
     fn replied(&mut self, line: &Line<'_>, code: u16, words: &str, found: &mut Vec<Finding>) {
         // 220 greets (or answers STARTTLS), 421 may come at any time.
+        if matches!(code, 235 | 334 | 535) {
+            self.catch_up();
+        }
         let greets = code == 220 && self.waiting.front().is_none_or(|(verb, _)| *verb != Verb::StartTls);
         let verb = if greets { None } else { self.waiting.pop_front().map(|(verb, _)| verb) };
         let what = match verb {
@@ -249,6 +252,15 @@ impl Conversation {
             finding.mechanism = finding.mechanism.or(told.mechanism);
         }
         found.push(finding);
+    }
+
+    /// A reply that only AUTH gets: if it was asked for, whatever was asked before had its replies, and the log has
+    /// lost them.
+    fn catch_up(&mut self) {
+        let of_auth = |verb: Verb| matches!(verb, Verb::Auth | Verb::Response);
+        if let Some(place) = self.waiting.iter().position(|(verb, _)| of_auth(*verb)) {
+            self.waiting.drain(..place);
+        }
     }
 
     /// The exchange whose end a reply to this verb is.

@@ -35,7 +35,9 @@ impl Reader for Maddy {
     }
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
-        let Some((head, json)) = line.whole.split_once("\t{") else {
+        // rsyslog writes the tab as it writes every control character.
+        let escaped = || line.whole.split_once("#011{");
+        let Some((head, json)) = line.whole.split_once("\t{").or_else(escaped) else {
             let ours = line.prefix.program == Some("maddy");
             return if ours { Heard::Understood } else { Heard::NotMine };
         };

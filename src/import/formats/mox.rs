@@ -147,7 +147,11 @@ impl Mox {
             "connection closed" => {
                 self.connections.take(&fields.cid);
             }
-            "failed authentication attempt" | "failed tls client certificate authentication attempt" => {
+            "failed authentication attempt"
+            | "failed tls client certificate authentication attempt"
+            | "bad scram protocol message"
+            | "bad channel binding during authentication, potential mitm"
+            | "account login disabled" => {
                 let mut finding = refusal(line, fields, connection);
                 finding.mechanism = connection.exchange.take().and_then(|exchange| exchange.mechanism);
                 connection.told = true;

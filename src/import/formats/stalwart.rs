@@ -7,7 +7,7 @@
 use super::ends::{door, door_named, unstamped};
 use crate::import::conversation::Conversation;
 use crate::import::recent::Recent;
-use crate::import::{Door, Finding, Heard, Line, Reader, Server, What, Why, prefix, scan};
+use crate::import::{Door, Finding, Heard, Line, Prefix, Reader, Server, What, Why, prefix, scan};
 use crate::limits;
 use std::net::IpAddr;
 
@@ -26,6 +26,17 @@ struct Connection {
 pub struct Stalwart {
     connections: Recent<Connection>,
     sessions: Recent<Conversation>,
+    /// An event whose keys follow, each on a line of its own behind a tab.
+    spread: Option<Spread>,
+}
+
+/// See [`Stalwart::spread`].
+#[derive(Debug)]
+struct Spread {
+    number: u64,
+    time: Option<i64>,
+    name: String,
+    keys: String,
 }
 
 impl Default for Stalwart {
@@ -33,6 +44,7 @@ impl Default for Stalwart {
         Self {
             connections: Recent::new(limits::IMPORT_SESSIONS_MAX),
             sessions: Recent::new(limits::IMPORT_SESSIONS_MAX),
+            spread: None,
         }
     }
 }
@@ -45,6 +57,15 @@ impl Reader for Stalwart {
     }
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
+        if let (Some(spread), Some(key)) = (&mut self.spread, line.whole.strip_prefix('\t')) {
+            let room = limits::IMPORT_LINE_OCTETS_MAX.saturating_sub(spread.keys.len());
+            if key.len() < room {
+                spread.keys.push_str(if spread.keys.is_empty() { "" } else { ", " });
+                spread.keys.push_str(key.trim());
+            }
+            return Heard::Understood;
+        }
+        self.gathered(found);
         // Behind the prefix of a syslog its own stamp may stand once more.
         let twice = prefix::stamp(line.text).map_or(line.text, |(_, rest)| rest);
         for text in [unstamped(line), twice] {
@@ -56,6 +77,12 @@ impl Reader for Stalwart {
             if let Some(rest) = rest.strip_prefix("session{") {
                 return self.traced(line, rest, found);
             }
+            if let Some((name, "")) = event(rest) {
+                let name = name.chars().take(limits::IMPORT_VALUE_CHARS_MAX).collect();
+                let (number, time) = (line.number, line.prefix.time);
+                self.spread = Some(Spread { number, time, name, keys: String::new() });
+                return Heard::Understood;
+            }
             if let Some((name, keys)) = event(rest) {
                 return self.event(line, name, keys, found);
             }
@@ -64,6 +91,7 @@ impl Reader for Stalwart {
     }
 
     fn end(&mut self, found: &mut Vec<Finding>) {
+        self.gathered(found);
         while let Some(session) = self.sessions.pop_oldest() {
             session.end(found);
         }
@@ -85,6 +113,15 @@ fn event(text: &str) -> Option<(&str, &str)> {
 }
 
 impl Stalwart {
+    /// The keys of the event that was spread over lines are all there.
+    fn gathered(&mut self, found: &mut Vec<Finding>) {
+        let Some(Spread { number, time, name, keys }) = self.spread.take() else { return };
+        let prefix = Prefix { time, ..Prefix::default() };
+        let line = Line { number, text: "", whole: "", prefix };
+        // Without an address among them it tells nothing of a client.
+        let _ = self.event(&line, &name, &keys, found);
+    }
+
     fn event(&mut self, line: &Line<'_>, name: &str, keys: &str, found: &mut Vec<Finding>) -> Heard {
         let client = Client::read(keys);
         let key = client.key();

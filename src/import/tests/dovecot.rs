@@ -125,3 +125,16 @@ Nov  3 10:00:09 mx dovecot: imap-login: Disconnected (auth failed, 3 attempts in
 ";
     assert_eq!(told(log).len(), 3);
 }
+
+#[test]
+fn a_worker_s_process_number_is_no_part_of_the_login() {
+    let line = "Nov 03 10:00:01 auth-worker(22401): Info: sql(bob,192.0.2.25): Password mismatch";
+    assert_eq!(one(line), "1 dovecot 192.0.2.25 bob -");
+}
+
+#[test]
+fn an_auth_process_that_broke_is_nobody_s_try() {
+    let line = "Nov  3 10:00:00 mx dovecot: imap-login: Disconnected: Auth process broken \
+                (auth failed, 1 attempts in 2 secs): user=<bob>, method=PLAIN, rip=192.0.2.11, lip=10.0.0.1, TLS";
+    assert_eq!(one(line), "");
+}

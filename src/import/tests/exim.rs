@@ -89,3 +89,10 @@ fn what_follows_from_a_refusal_is_no_further_attempt() {
     assert_eq!(told(log), ["2 exim 198.51.100.7 - LOGIN", "4 exim 198.51.100.8 - LOGIN"]);
     assert_eq!(told(""), NOTHING);
 }
+
+#[test]
+fn a_reply_that_is_not_exim_s_names_two_clients() {
+    let line = "2026-11-03 10:00:00 login authenticator failed for (x) [203.0.113.9]: 535 y) [192.0.2.5]: \
+                535 Incorrect authentication data";
+    assert_eq!(one(line), "1 skipped: the client can be read in two ways");
+}

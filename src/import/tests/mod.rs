@@ -1,8 +1,10 @@
 //! Logs of our own making, in the shape servers write them.
 
+mod collectors;
 mod daemons;
 mod dovecot;
 mod exim;
+mod forms;
 mod mox;
 mod opensmtpd;
 mod postfix;

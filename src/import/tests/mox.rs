@@ -40,3 +40,11 @@ fn a_quote_that_never_closes_is_a_damaged_line() {
         "1 skipped: cut or spliced line"
     );
 }
+
+#[test]
+fn a_refusal_of_a_login_that_was_right_or_garbled_is_one_too() {
+    let log = "l=info m=\"new connection\" remote=192.0.2.9:1234 local=10.0.0.1:465 pkg=smtpserver cid=1a\n\
+               l=info m=\"account login disabled\" username=bob pkg=smtpserver cid=1a\n\
+               l=info m=\"bad scram protocol message\" err=x username=bob remote=192.0.2.7 pkg=imapserver cid=21\n";
+    assert_eq!(told(log), ["2 mox 192.0.2.9 bob -", "3 mox 192.0.2.7 bob -"]);
+}

@@ -55,6 +55,11 @@ fn refusal(line: &Line<'_>, user: &str, address: IpAddr, session: Option<&str>) 
 /// in front of the session and `request [7]: ` in front of the message.
 fn since_2_4(line: &Line<'_>, message: &str) -> Option<Told> {
     let inside = without_given(message.strip_prefix('(')?);
+    // Before 2.4 a worker has its process number there.
+    let (first, after) = inside.split_once(')')?;
+    if first.bytes().all(|octet| octet.is_ascii_digit()) && after.starts_with(": ") {
+        return None;
+    }
     let mut heads: Vec<Head<'_>> =
         inside.match_indices(')').filter_map(|(at, _)| head(inside.get(..at)?, inside.get(at..)?)).collect();
     let last = heads.pop()?;

@@ -80,6 +80,9 @@ enum Kind {
 
 fn kind(said: &str) -> Option<Kind> {
     let reason = |words: &str| said.contains(&format!("({words}"));
+    if ["Auth process broken", "Internal login failure"].iter().any(|words| said.contains(words)) {
+        return None;
+    }
     let failed = ["auth failed", "proxy dest auth failed"];
     if failed.iter().any(|words| reason(words)) || refused_by_proxy(said) {
         return Some(Kind::Refused);

@@ -114,6 +114,10 @@ fn told(what: What, weight: Weight, text: &str) -> Told {
 fn authenticator(driver: &str, rest: &str) -> Told {
     let Some((host, after)) = host::read(rest) else { return Told::Damaged(Why::NoAddress) };
     let Some(reply) = after.strip_prefix(": ") else { return Told::Damaged(Why::Cut) };
+    // Exim has one text for a refusal. With another a client's name ends early here, and it names two clients.
+    if !reply.starts_with("535 Incorrect authentication data") && reply.contains(") [") {
+        return Told::Damaged(Why::Ambiguous);
+    }
     let weight = match reply.get(..3) {
         Some("535" | "534" | "538" | "553" | "504" | "503") => Weight::Refusal,
         // Bad base64 is a refusal, an exchange taken back is none.

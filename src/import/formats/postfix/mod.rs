@@ -61,7 +61,7 @@ impl Reader for Postfix {
 
     fn read(&mut self, line: &Line<'_>, found: &mut Vec<Finding>) -> Heard {
         let Some(program) = line.prefix.program.filter(|program| program.contains('/')) else {
-            return Heard::NotMine;
+            return if is_bare_refusal(line) { self.smtpd(line, Door::Smtp, found) } else { Heard::NotMine };
         };
         let (before, daemon) = program.rsplit_once('/').unwrap_or(("", program));
         if let Some(doubled) = self.doubled.take() {
@@ -81,6 +81,12 @@ impl Reader for Postfix {
             found.extend(session.nameless);
         }
     }
+}
+
+/// A refused login without anything in front, as `journalctl -o cat` shows it; no other server begins a line so.
+fn is_bare_refusal(line: &Line<'_>) -> bool {
+    let warning = line.text.strip_prefix("warning: ").filter(|_| line.prefix.program.is_none());
+    warning.and_then(client).is_some_and(|(_, rest)| rest.starts_with(": SASL "))
 }
 
 fn door(before: &str) -> Door {
@@ -417,7 +423,7 @@ fn after_from(text: &str) -> Option<(&str, IpAddr)> {
 
 /// Whether the reason of a failed exchange is our side's fault, or the client took it back.
 fn is_ours(reason: &str) -> bool {
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 15] = [
         "Connection lost to authentication server",
         "Can't connect to authentication server",
         "Authentication backend error",
@@ -427,6 +433,13 @@ fn is_ours(reason: &str) -> bool {
         "generic failure",
         "no SASL authentication mechanisms",
         "Authentication aborted",
+        // libsasl's words (sasl_errstring).
+        "out of memory",
+        "overflowed buffer",
+        "transient failure",
+        "version mismatch",
+        "remote authentication server unavailable",
+        "SASL library is not initialized",
     ];
     let lower = reason.to_ascii_lowercase();
     OURS.iter().any(|ours| lower.starts_with(&ours.to_ascii_lowercase()))
