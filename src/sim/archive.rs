@@ -9,6 +9,7 @@ use super::Law;
 use super::census::Fault;
 use super::desk::{Desk, Happening};
 use super::planted::PlantedBug;
+use crate::contract::PeerFacts;
 use crate::dialog::parse::parse;
 use crate::dialog::play::play;
 use crate::dialog::{Event as Entry, Kind};
@@ -122,7 +123,7 @@ impl Archive {
         if recording.is_some() {
             self.looks_at.get_or_insert(desk.now.moment.plus_ms(LOOK_MS));
         }
-        if let Some(complete) = self.groups.ended(desk.now.moment, source, recording, others) {
+        for complete in self.groups.ended(desk.now.moment, source, recording, others) {
             self.hand_over(complete, desk);
         }
     }
@@ -197,10 +198,15 @@ impl Archive {
         let began = |session| self.said.get(&session).map_or(Moment(0), |said| said.began);
         recordings.sort_by_key(|recording| (began(recording.peer().session), recording.peer().session));
         let said = self.forget(&recordings);
+        let peers: Vec<PeerFacts> = recordings.iter().map(Recording::peer).collect();
         let made = write::file(recordings, settings);
         let outcome = match made {
             Err(why) => {
-                desk.check(Law::RecordingsPlay, false, || why);
+                let peers: Vec<String> = peers
+                    .iter()
+                    .map(|peer| format!("C{} at {}", peer.session.0, peer.listener.name()))
+                    .collect();
+                desk.check(Law::RecordingsPlay, false, || format!("{}: {why}", peers.join(", ")));
                 false
             }
             Ok(_) if weather.is_full => {
@@ -273,7 +279,8 @@ fn judge_file(file: &write::File, said: &[Said], desk: &mut Desk) {
     if let Some(why) = &file.shortened {
         desk.tell(&format!("{} plays up to {why}", file.name));
     }
-    let secret = desk.town.secret_in(&file.text).or_else(|| desk.town.typed_in(&file.text)).map(str::to_owned);
+    let secret =
+        desk.town.secret_in(&file.text).or_else(|| desk.town.typed_in(&file.text)).map(str::to_owned);
     desk.check(Law::NoSecret, secret.is_none(), || {
         format!("{} holds {}", file.name, secret.unwrap_or_default())
     });
@@ -297,7 +304,10 @@ fn difference(file: &write::File, said: &[Said]) -> Option<String> {
         let replies = report.sessions.get(&number).map_or(&[][..], |session| &session.replies);
         let codes: Vec<u16> = replies.iter().map(|reply| reply.code).collect();
         let is_cut = file.shortened.is_some()
-            || dialog.entries.iter().any(|entry| matches!(&entry.kind, Kind::Session(of, Entry::Cut) if *of == number));
+            || dialog
+                .entries
+                .iter()
+                .any(|entry| matches!(&entry.kind, Kind::Session(of, Entry::Cut) if *of == number));
         let agrees = if is_cut { said.codes.starts_with(&codes) } else { said.codes == codes };
         if !agrees {
             return Some(format!("session {number} said {:?}, and {codes:?} when it is played", said.codes));

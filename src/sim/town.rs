@@ -101,7 +101,11 @@ impl Town {
             // Gets no mail, so that it can be removed.
             owner(7, &["gus@home.example"], true, 1, AccountState::Active),
         ];
-        Self { owners, needles: needles(SECRET_MARK), typed: TYPED.iter().flat_map(|name| needles(name)).collect() }
+        Self {
+            owners,
+            needles: needles(SECRET_MARK),
+            typed: TYPED.iter().flat_map(|name| needles(name)).collect(),
+        }
     }
 
     /// The directory, as changes from nothing.

@@ -182,7 +182,8 @@ impl World {
             desk.at(at, Happening::Disaster(Disaster::StaleAnswer));
         }
         for _ in 0..desk.below(3) {
-            let sorts = [Disaster::JournalFails(true), Disaster::JournalFails(true), Disaster::JournalWriterDies];
+            let sorts =
+                [Disaster::JournalFails(true), Disaster::JournalFails(true), Disaster::JournalWriterDies];
             let Some(sort) = desk.pick(&sorts) else { return };
             let at = START.plus_ms(desk.below_u64(BUSY_MS));
             desk.at(at, Happening::Disaster(sort));
