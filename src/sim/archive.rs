@@ -12,7 +12,7 @@ use super::planted::PlantedBug;
 use crate::contract::PeerFacts;
 use crate::dialog::parse::parse;
 use crate::dialog::play::play;
-use crate::dialog::{Event as Entry, Kind};
+use crate::dialog::{Entry as Line, Event as Entry, Kind};
 use crate::journal::{Arena, Events, Groups, Recording, Tape, write};
 use crate::limits::{JOURNAL_ARENA_OCTETS, JOURNAL_QUEUE_MAX, JOURNAL_SESSION_OCTETS_MAX};
 use crate::smtp::session::Settings;
@@ -301,13 +301,29 @@ fn difference(file: &write::File, said: &[Said]) -> Option<String> {
         return Some(difference.to_string());
     }
     for (number, said) in (1_u8..).zip(said) {
-        let replies = report.sessions.get(&number).map_or(&[][..], |session| &session.replies);
-        let codes: Vec<u16> = replies.iter().map(|reply| reply.code).collect();
-        let is_cut = file.shortened.is_some()
-            || dialog
-                .entries
-                .iter()
-                .any(|entry| matches!(&entry.kind, Kind::Session(of, Entry::Cut) if *of == number));
+        let own = |entry: &Line| match &entry.kind {
+            Kind::Session(of, event) if *of == number => Some(event.clone()),
+            Kind::Session(..)
+            | Kind::Blank
+            | Kind::Comment(_)
+            | Kind::Head(_)
+            | Kind::World(_)
+            | Kind::Pass(_)
+            | Kind::Stop
+            | Kind::Message(_)
+            | Kind::Count(..) => None,
+        };
+        let events: Vec<Entry> = dialog.entries.iter().filter_map(own).collect();
+        let is_cut = file.shortened.is_some() || events.contains(&Entry::Cut);
+        // Behind a cut a player goes on as it likes; what is written was compared by it.
+        let codes: Vec<u16> = if is_cut {
+            let written =
+                |event: &Entry| if let Entry::Reply(reply) = event { Some(reply.code) } else { None };
+            events.iter().filter_map(written).collect()
+        } else {
+            let replies = report.sessions.get(&number).map_or(&[][..], |session| &session.replies);
+            replies.iter().map(|reply| reply.code).collect()
+        };
         let agrees = if is_cut { said.codes.starts_with(&codes) } else { said.codes == codes };
         if !agrees {
             return Some(format!("session {number} said {:?}, and {codes:?} when it is played", said.codes));
