@@ -1,5 +1,5 @@
-//! Recordings of one source that overlap in time belong into one file: one for each listener, since a dialogue has
-//! one.
+//! Recordings of one source that overlap in time belong into one file: one for each listener, since the head of a
+//! file names the listener of all its sessions.
 
 use super::tape::Recording;
 use crate::contract::Listener;

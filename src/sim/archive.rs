@@ -317,9 +317,7 @@ fn difference(file: &write::File, said: &[Said]) -> Option<String> {
         let is_cut = file.shortened.is_some() || events.contains(&Entry::Cut);
         // Behind a cut a player goes on as it likes; what is written was compared by it.
         let codes: Vec<u16> = if is_cut {
-            let written =
-                |event: &Entry| if let Entry::Reply(reply) = event { Some(reply.code) } else { None };
-            events.iter().filter_map(written).collect()
+            events.iter().flat_map(codes_of).collect()
         } else {
             let replies = report.sessions.get(&number).map_or(&[][..], |session| &session.replies);
             replies.iter().map(|reply| reply.code).collect()
@@ -330,4 +328,16 @@ fn difference(file: &write::File, said: &[Said]) -> Option<String> {
         }
     }
     None
+}
+
+/// The code of the reply that ends here, as often as it is written down.
+fn codes_of(event: &Entry) -> Vec<u16> {
+    let (times, line) = if let Entry::Reply(line) = event {
+        (1, line)
+    } else if let Entry::Replies(times, line) = event {
+        (*times, line)
+    } else {
+        return Vec::new();
+    };
+    if line.more { Vec::new() } else { (0..times).map(|_| line.code).collect() }
 }
