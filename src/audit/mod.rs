@@ -13,8 +13,8 @@
 //! equally likely: 0 bits if nothing can be learnt, 1 if every single answer tells. The plain estimate is too high
 //! by chance, the more so the more different things were seen; what exchanging the labels within rounds gives on
 //! average is taken off (as in the adjusted mutual information of Vinh, Epps and Bailey, 2010), and what could be
-//! chance counts as nothing. A time that seems to tell is measured again with fresh visits, and the second
-//! measurement is the one that counts.
+//! chance counts as nothing. A time that seems to tell is measured twice more with fresh visits: it has to tell
+//! each time, and the last measurement is the one that counts.
 
 pub mod channel;
 pub mod judge;

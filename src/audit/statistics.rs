@@ -17,8 +17,8 @@ pub enum Doubt {
     Only,
     /// Whatever is found is measured again.
     First,
-    /// It was seen before, and this is the second look.
-    Second,
+    /// It was seen before, and is measured again.
+    Again,
 }
 
 impl Doubt {
@@ -27,9 +27,10 @@ impl Doubt {
         let all = f64::from(AUDIT_FALSE_ALARMS_PER_MILLE) / 1_000.0;
         match self {
             Self::Only => all / f64::from(AUDIT_COMPARISONS_MAX),
-            // Both looks together are as strict as the only one.
+            // With one more look it is as strict as the only one, for each comparison; a channel has several, any of
+            // which may tell by chance, so there are two more.
             Self::First => 1.0 / f64::from(AUDIT_COMPARISONS_MAX),
-            Self::Second => all,
+            Self::Again => all,
         }
     }
 }

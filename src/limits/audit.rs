@@ -30,6 +30,8 @@ pub const AUDIT_SHUFFLES_MIN: usize = 500;
 /// How often an audit in which nothing leaks may say that something does, in thousandths, for all its comparisons
 /// together.
 pub const AUDIT_FALSE_ALARMS_PER_MILLE: u32 = 10;
+/// How often what seems to tell by its time is measured: it has to tell each time.
+pub const AUDIT_LOOKS_MAX: usize = 3;
 /// Bits from which on an audit fails, in thousandths, by default.
 pub const AUDIT_THRESHOLD_MILLIBITS: u32 = 50;
 

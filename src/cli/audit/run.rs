@@ -7,7 +7,7 @@ use crate::audit::judge::{Eye, Finding, Judgement, findings};
 use crate::audit::plan::{Subject, errands};
 use crate::audit::statistics::Doubt;
 use crate::audit::visit::Visit;
-use crate::limits::{AUDIT_CHEAP_FACTOR, AUDIT_ROUNDS_MIN};
+use crate::limits::{AUDIT_CHEAP_FACTOR, AUDIT_LOOKS_MAX, AUDIT_ROUNDS_MIN};
 use crate::types::Chance;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -89,12 +89,16 @@ impl<'a> Runner<'a> {
             (_, false) if self.site.has_many_sources() => self.rounds.saturating_mul(AUDIT_CHEAP_FACTOR),
             (_, false) => self.rounds,
         };
-        let first = self.judged(probe, rounds, Doubt::First, chance);
-        if !first.iter().any(needs_second_look) {
-            return first;
+        let mut findings = self.judged(probe, rounds, Doubt::First, chance);
+        for _ in 1..AUDIT_LOOKS_MAX {
+            if !findings.iter().any(needs_another_look) {
+                break;
+            }
+            let again = self.judged(probe, rounds, Doubt::Again, chance);
+            findings =
+                findings.into_iter().zip(again).map(|(before, again)| settled(before, again)).collect();
         }
-        let second = self.judged(probe, rounds, Doubt::Second, chance);
-        first.into_iter().zip(second).map(|(first, second)| settled(first, second)).collect()
+        findings
     }
 
     fn judged(&self, probe: Probe, rounds: usize, doubt: Doubt, chance: &mut Chance) -> Vec<Finding> {
@@ -157,18 +161,18 @@ impl<'a> Runner<'a> {
 }
 
 /// Whether it is about times and tells more than it must.
-fn needs_second_look(finding: &Finding) -> bool {
+fn needs_another_look(finding: &Finding) -> bool {
     let is_of_time = |aspect: Aspect| finding.channel.ends_with(aspect.name());
     finding.bits > 0.0 && (is_of_time(Aspect::Time) || is_of_time(Aspect::Kind))
 }
 
 /// What counts of two looks.
-fn settled(first: Finding, mut second: Finding) -> Finding {
-    if !needs_second_look(&first) {
-        return first;
+fn settled(before: Finding, mut again: Finding) -> Finding {
+    if !needs_another_look(&before) {
+        return before;
     }
-    if second.bits == 0.0 {
-        second.evidence.push("it seemed to tell once, and did not when it was measured again".to_owned());
+    if again.bits == 0.0 {
+        again.evidence.push("it seemed to tell, and did not when it was measured again".to_owned());
     }
-    second
+    again
 }
