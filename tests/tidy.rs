@@ -90,7 +90,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "telemetry",
         ],
     ),
-    ("sim", &["auth", "contract", "directory", "policy", "smtp", "store", "telemetry"]),
+    ("sim", &["auth", "contract", "dialog", "directory", "journal", "policy", "smtp", "store", "telemetry"]),
     ("main", &["cli"]),
     ("lib", &[]),
 ];

@@ -55,7 +55,7 @@ impl Recordings {
 
     /// A session ended; `others`: more of its source are open.
     pub(super) fn ended(&mut self, now: Moment, source: IpAddr, recording: Option<Recording>, others: bool) {
-        if let Some(complete) = self.groups.ended(now, source, recording, others) {
+        for complete in self.groups.ended(now, source, recording, others) {
             self.hand_over(complete);
         }
     }

@@ -27,8 +27,9 @@ const NAMES: [&str; 8] = [
 pub(super) type Gang = fn(&mut Desk) -> Vec<Script>;
 
 /// All sorts.
-pub(super) const GANGS: [Gang; 18] = [
+pub(super) const GANGS: [Gang; 19] = [
     rset_first,
+    rotation,
     rotation,
     parallel,
     alternation,

@@ -99,11 +99,23 @@ pub enum Fault {
     Denied,
     /// A bot guessed from an owner's own address.
     Besieged,
+    /// The writer of the journal took its time.
+    JournalSlow,
+    /// There was no room for a file of the journal.
+    JournalFull,
+    /// A file of the journal could not be written.
+    JournalFailed,
+    /// More was recorded than the writer had taken.
+    JournalOverflow,
+    /// Something was recorded, and the writer was gone.
+    JournalDead,
+    /// A recording ended before its session.
+    RecordingCut,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 52] = [
         Self::OctetsCut,
         Self::OctetsDelayed,
         Self::HalfClosed,
@@ -150,6 +162,12 @@ impl Fault {
         Self::Reconnected,
         Self::Denied,
         Self::Besieged,
+        Self::JournalSlow,
+        Self::JournalFull,
+        Self::JournalFailed,
+        Self::JournalOverflow,
+        Self::JournalDead,
+        Self::RecordingCut,
     ];
 }
 

@@ -8,10 +8,12 @@ use super::town::{Credentials, Town};
 use super::{Law, Violation};
 use crate::auth::verifier::JobId;
 use crate::contract::{Answer, Ticket};
+use crate::directory::Directory;
 use crate::limits::CLOCK_ORIGIN_MS;
 use crate::telemetry::Recorder;
 use crate::types::{Chance, Moment, Now, ScramSalt, UnixTime};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Events kept for the story of a world that fails.
 const STORY_EVENTS: usize = 40;
@@ -52,6 +54,8 @@ pub(super) enum Disaster {
     GroupKeptAndFails,
     WorkerDies,
     WorkerHangs,
+    JournalFails(bool),
+    JournalWriterDies,
     StaleAnswer,
 }
 
@@ -66,6 +70,7 @@ pub(super) enum Happening {
     StoreStuck(u32),
     HashDone(u32, JobId),
     WorkerBack(u32),
+    JournalDone(u32),
     Restart,
     Disaster(Disaster),
 }
@@ -84,6 +89,8 @@ pub(super) struct Desk {
     pub(super) proofs: BTreeMap<usize, Credentials>,
     /// The salt that each name was told.
     pub(super) salts: BTreeMap<Vec<u8>, ScramSalt>,
+    /// What the server knows of who is who, for tapes.
+    pub(super) book: Option<Arc<Directory>>,
     /// Nothing goes wrong any more.
     pub(super) calm: bool,
     seed: u64,
@@ -115,6 +122,7 @@ impl Desk {
             promises: Promises::default(),
             proofs: BTreeMap::new(),
             salts: BTreeMap::new(),
+            book: None,
             calm: false,
             seed,
             broken: None,

@@ -3,6 +3,7 @@
 //! Each touch of one book of the throttle is held against the other one, which must not notice.
 
 use super::Law;
+use super::archive::Shelf;
 use super::desk::{Desk, Parcel};
 use super::planted::PlantedBug;
 use crate::auth::throttle::{MailOffence, Pace, Rules, Throttle};
@@ -24,6 +25,7 @@ pub(super) struct Config {
     pub(super) ceilings: Ceilings,
     /// Places in the tarpit.
     pub(super) held_max: usize,
+    pub(super) shelf: Shelf,
 }
 
 /// Why somebody is not let in, or not yet.

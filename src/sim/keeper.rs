@@ -1,6 +1,7 @@
 //! The store thread in small: what waits is made durable in groups, later, or not.
 
 use super::Law;
+use super::archive::Weather;
 use super::census::Fault as Seen;
 use super::desk::{Desk, Happening};
 use super::gate::Config;
@@ -29,6 +30,8 @@ pub(super) struct Disk {
     pub(super) config: Config,
     pub(super) is_full: bool,
     pub(super) is_behind: bool,
+    /// What goes wrong where the journal is written.
+    pub(super) weather: Weather,
     /// What the next commit comes to.
     pub(super) next_commit: Option<Fault>,
 }

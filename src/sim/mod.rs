@@ -10,14 +10,11 @@
 //!
 //! Real are the machines: sessions, SASL and SCRAM on both sides, verifier with its queue and enrolment, both books
 //! of the throttle with what outlives a restart, admission, tarpit, side door, lookups, the plans of
-//! administrators, the layouts and groups of the store. Modelled are the loop that carries things between them
+//! administrators, the layouts and groups of the store, the tapes of the journal and what is made of them. Modelled are the loop that carries things between them
 //! (`server`, `conn`), the store thread (`keeper`), the database under the layouts (`platter`), the hash worker
 //! (`hasher`: one HMAC in the place of argon2id, two rounds of PBKDF2), and TLS (`layer`). Left out are bodies in
 //! temporary files, descriptors that run out, the shorter patience of a crowded server, notices to owners, the
 //! report of logins, and caught panics.
-//!
-//! A recorder that wants to hear sessions listens where `recut` does: `Recording` gets every event and every action
-//! of every session, in order, and is asked once a session is gone (`Conn::judge_cuts`).
 //!
 //! | room | is |
 //! |---|---|
@@ -29,6 +26,7 @@
 //! | `gate` | the real throttle, admission, tarpit and side door of a process |
 //! | `platter` | the disk: real layouts, and what was synced apart from what was written |
 //! | `promises` | what owners are promised |
+//! | `archive` | the journal of hostile sessions, and its writer in small |
 //! | `ledger` | what was promised to whom, held against the store |
 //! | `recut` | the same sessions again, cut into other reads |
 //! | `world` | what happens when |
@@ -39,6 +37,7 @@
 )]
 
 mod actors;
+mod archive;
 mod bots;
 mod census;
 mod client;
@@ -102,7 +101,7 @@ pub enum Law {
     EqualRefusals,
     /// The right password opens, and no other.
     RightPassword,
-    /// No secret is in a note.
+    /// No secret is in a note, and nothing that was typed in a recording.
     NoSecret,
     /// How octets are cut into reads changes nothing.
     CutBlind,
@@ -117,11 +116,17 @@ pub enum Law {
     /// What an administrator was told to be done is done, then and after every restart; what is read back is
     /// what somebody ordered.
     ChangesLast,
+    /// What was recorded of a session plays to the replies that it got, up to where it is cut.
+    RecordingsPlay,
+    /// What is recorded stays within its memory, and gives it back.
+    BoundedRecordings,
+    /// What is recorded is written, or counted as lost.
+    RecordingsCounted,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::OneReply,
         Self::Order,
         Self::NoRelay,
@@ -144,6 +149,9 @@ impl Law {
         Self::BooksApart,
         Self::BoundedMemory,
         Self::ChangesLast,
+        Self::RecordingsPlay,
+        Self::BoundedRecordings,
+        Self::RecordingsCounted,
     ];
 }
 

@@ -87,11 +87,21 @@ pub enum PlantedBug {
     HoldsForEver,
     /// Tells the time by the wall clock.
     WallClockTimers,
+    /// Writes the last password into the file of a recording.
+    RecordsPassword,
+    /// Says nothing of recordings for which there was no room.
+    OverflowIsNotCounted,
+    /// Never lets go of a recording for which there was no room.
+    KeepsRecordings,
+    /// Does not tell the tape what a session said by itself.
+    TapeMissesReplies,
+    /// Lets nobody go before the journal has taken what was recorded.
+    WaitsForJournal,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 47] = [
         Self::DurableWithoutStoring,
         Self::DurableBeforeSync,
         Self::StoresTwice,
@@ -134,5 +144,10 @@ impl PlantedBug {
         Self::SaltOfChance,
         Self::HoldsForEver,
         Self::WallClockTimers,
+        Self::RecordsPassword,
+        Self::OverflowIsNotCounted,
+        Self::KeepsRecordings,
+        Self::TapeMissesReplies,
+        Self::WaitsForJournal,
     ];
 }

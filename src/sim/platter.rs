@@ -164,9 +164,11 @@ impl Platter {
         self.dies_at = Some((write, cut));
     }
 
-    /// Nothing goes wrong any more.
-    pub(super) fn dies_no_more(&mut self) {
+    /// Nothing goes wrong any more. That includes faults that were meant for a write which never came, since the
+    /// disk was full: they would meet the next one, however much later.
+    pub(super) fn heal(&mut self) {
         self.dies_at = None;
+        self.faults.clear();
     }
 
     /// Writes so far.
@@ -184,8 +186,10 @@ impl Platter {
         self.live.bodies.len()
     }
 
-    /// The process is gone and the next one opens the store. What was written is still there.
+    /// The process is gone and the next one opens the store. What was written is still there, and is synced before
+    /// anything is read of it.
     pub(super) fn reopen(&mut self) {
+        self.sync();
         self.failed = None;
         self.has_died = false;
         self.faults.clear();
@@ -271,7 +275,13 @@ impl Platter {
     fn put(&mut self, writes: Writes, sync: bool) {
         self.live.apply(&writes.0);
         self.unsynced.push(writes.0);
-        if sync && !self.never_syncs {
+        if sync {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        if !self.never_syncs {
             for writes in std::mem::take(&mut self.unsynced) {
                 self.synced.apply(&writes);
             }
@@ -419,5 +429,38 @@ impl Store for Platter {
 
     fn is_poisoned(&self) -> bool {
         self.failed.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platter() -> Platter {
+        Platter::new([0; 32])
+    }
+
+    #[test]
+    fn a_fault_that_met_a_full_disk_does_not_outlast_the_calm() {
+        let mut platter = platter();
+        platter.set_full(true);
+        platter.script([Fault::Refuse(StoreError::Io("a slice could not be written".into()))]);
+        assert_eq!(platter.put_slice(MailId([1; 16]), 0, b"x"), Err(StoreError::DiskFull));
+        platter.set_full(false);
+        platter.heal();
+        assert_eq!(platter.put_slice(MailId([1; 16]), 0, b"x"), Ok(()));
+    }
+
+    #[test]
+    fn what_a_dead_process_left_unsynced_is_durable_once_the_next_one_has_read_it() {
+        let mut platter = platter();
+        platter.die_at(1, Cut::BeforeSync);
+        assert!(platter.put_slice(MailId([1; 16]), 0, b"x").is_err());
+        assert_eq!((platter.slice_count(), platter.unsynced()), (1, 1));
+        // A body without a message; the next process reads it and removes it.
+        platter.reopen();
+        assert_eq!((platter.slice_count(), platter.unsynced()), (0, 1));
+        platter.power_cut(0);
+        assert_eq!(platter.slice_count(), 1);
     }
 }

@@ -5,6 +5,7 @@ mod logins;
 mod office;
 
 use super::Law;
+use super::archive::Archive;
 use super::census::Fault;
 use super::conn::{Conn, Stepped};
 use super::desk::{Desk, Happening, Parcel};
@@ -58,6 +59,9 @@ pub(super) struct Server {
     verifier: Verifier,
     hasher: Hasher,
     keeper: Keeper,
+    pub(super) archive: Archive,
+    /// The last password that was tried, for a planted bug.
+    typed: Vec<u8>,
     orders: BTreeMap<u64, Order>,
     orders_given: u64,
     /// In boxes, since each turn takes each of them out and puts it back.
@@ -102,6 +106,7 @@ impl Server {
             Ok(None) => {}
             Err(error) => desk.break_law(Law::ChangesLast, error.to_string()),
         }
+        desk.book = Some(Arc::new(directory.clone()));
         Some(Self {
             epoch,
             settings: Arc::new(settings),
@@ -112,6 +117,8 @@ impl Server {
             verifier,
             hasher: Hasher::default(),
             keeper: Keeper::default(),
+            archive: Archive::new(disk.config.shelf),
+            typed: Vec::new(),
             orders: BTreeMap::new(),
             orders_given: 0,
             conns: BTreeMap::new(),
@@ -130,6 +137,7 @@ impl Server {
             sent.push(parcel);
         } else if matches!(parcel, Parcel::Rst) {
             if let Some(mut conn) = self.conns.remove(&number) {
+                conn.broke(desk);
                 self.gone(&mut conn, disk, desk);
             }
         } else if let Some(conn) = self.conns.get_mut(&number) {
@@ -174,8 +182,9 @@ impl Server {
         desk.promises.restarted();
     }
 
-    pub(super) fn directory_goes(&mut self, disk: &Disk, gone: bool) {
+    pub(super) fn directory_goes(&mut self, disk: &Disk, gone: bool, desk: &mut Desk) {
         self.directory = if gone { None } else { disk.store.directory().ok() };
+        self.publish(desk);
         if gone {
             self.excuse_logins();
         }
@@ -205,7 +214,7 @@ impl Server {
             Some(Outcome::Derived(keys)) => {
                 if let Some(enrolled) = self.verifier.derived(id, keys) {
                     desk.fault(Fault::KeysMade);
-                    self.keep_scram_keys(enrolled);
+                    self.keep_scram_keys(enrolled, desk);
                 }
                 return;
             }
@@ -372,7 +381,8 @@ impl Server {
         let stops_by = self.stops_by.filter(|by| *by > desk.now.moment);
         let save = self.gate.throttle.next_save().map(|at| at.max(desk.now.moment));
         let save = save.filter(|_| !self.is_stopping());
-        [conns, verifier, stops_by, self.next_wait(), save].into_iter().flatten().min()
+        let look = self.archive.next_look();
+        [conns, verifier, stops_by, self.next_wait(), save, look].into_iter().flatten().min()
     }
 
     /// One turn of the loop: deadlines, what came, what is to be kept, what is to be sent.
@@ -394,7 +404,8 @@ impl Server {
                 conn.end(Cause::Stopping, desk);
             }
             self.serve(&mut conn, disk, desk);
-            if conn.is_finished(desk) {
+            let waits = desk.has(PlantedBug::WaitsForJournal) && self.archive.is_stuck();
+            if !waits && conn.is_finished(desk) {
                 self.gone(&mut conn, disk, desk);
             } else {
                 self.conns.insert(number, conn);
@@ -404,6 +415,7 @@ impl Server {
         if let Some(snapshot) = self.gate.throttle.save(desk.now) {
             self.keeper.push_record(Record::Throttle(Box::new(snapshot)));
         }
+        self.archive.turn(self.epoch, desk);
         self.judge_memory(desk);
         match self.keeper.begin(self.epoch, disk, desk) {
             false => Life::Goes,
@@ -434,6 +446,19 @@ impl Server {
         }
         self.verifier.forget(session);
         conn.judge_cuts(desk);
+        let recording = conn.recording(desk);
+        let others = self.gate.admission.connections_of_host(address) > 0;
+        self.archive.ended(address, recording, others, desk);
+    }
+
+    /// The writer of the journal is done with a file.
+    pub(super) fn journal_written(&mut self, disk: &Disk, desk: &mut Desk) {
+        self.archive.written(&self.settings, disk.weather, &self.typed, desk);
+    }
+
+    /// Lets tapes see who is who by now.
+    fn publish(&self, desk: &mut Desk) {
+        desk.book = self.directory.clone().map(Arc::new);
     }
 
     /// Sessions that have not ended.

@@ -62,6 +62,10 @@ const NO_LOGINS: [&str; 9] = [
     "ada",
 ];
 
+/// What clients type where a name is wanted and nobody here has that name.
+const TYPED: [&str; 6] =
+    ["not an address", "elsewhere.example", "far.example", "early.example", "bot.example", "scanner@home"];
+
 /// A login to try.
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {
@@ -74,6 +78,7 @@ pub(super) struct Credentials {
 pub(super) struct Town {
     owners: Vec<Owner>,
     needles: Vec<String>,
+    typed: Vec<String>,
 }
 
 /// Rounds of PBKDF2 here: what they protect is not worth more.
@@ -96,7 +101,11 @@ impl Town {
             // Gets no mail, so that it can be removed.
             owner(7, &["gus@home.example"], true, 1, AccountState::Active),
         ];
-        Self { owners, needles: needles() }
+        Self {
+            owners,
+            needles: needles(SECRET_MARK),
+            typed: TYPED.iter().flat_map(|name| needles(name)).collect(),
+        }
     }
 
     /// The directory, as changes from nothing.
@@ -188,6 +197,13 @@ impl Town {
     }
 }
 
+impl Town {
+    /// The trace of what was typed in a text that must not hold it, likewise.
+    pub(super) fn typed_in(&self, text: &str) -> Option<&str> {
+        self.typed.iter().map(String::as_str).find(|needle| text.contains(needle))
+    }
+}
+
 impl Credentials {
     fn none(chance: &mut Chance) -> Self {
         Self { login: String::new(), password: secret(chance) }
@@ -207,14 +223,14 @@ pub(super) fn secret(chance: &mut Chance) -> String {
     format!("{SECRET_MARK}{:016x}", chance.u64())
 }
 
-/// What every secret leaves in a text, in each way it could be written.
-fn needles() -> Vec<String> {
-    let hex: String = SECRET_MARK.bytes().map(|octet| format!("{octet:02x}")).collect();
-    let mut needles = vec![SECRET_MARK.to_owned(), hex.to_uppercase(), hex];
+/// What begins like this leaves in a text, in each way it could be written.
+fn needles(mark: &str) -> Vec<String> {
+    let hex: String = mark.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let mut needles = vec![mark.to_owned(), hex.to_uppercase(), hex];
     // In base64 a text looks different at each of three places; its ends depend on its neighbours.
     for (before, cut) in [(0, 0), (1, 2), (2, 3)] {
         let mut octets = vec![0; before];
-        octets.extend_from_slice(SECRET_MARK.as_bytes());
+        octets.extend_from_slice(mark.as_bytes());
         let text = Base64::encode_string(&octets);
         needles.extend(text.get(cut..text.len() - 4).map(str::to_owned));
     }

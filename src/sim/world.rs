@@ -1,6 +1,7 @@
 //! What happens when, from the first client to the last restart.
 
 use super::actors;
+use super::archive::{Shelf, Weather};
 use super::bots;
 use super::census::Fault;
 use super::client::Client;
@@ -80,7 +81,8 @@ fn config(desk: &mut Desk) -> Config {
     };
     let deny = vec![Prefix::host(bots::DENIED)];
     let held_max = desk.pick(&[1, 4, 100]).unwrap_or(4);
-    Config { rules: Rules { limits, deny, ..Rules::default() }, ceilings, held_max }
+    let shelf = Shelf::any(desk);
+    Config { rules: Rules { limits, deny, ..Rules::default() }, ceilings, held_max, shelf }
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             config: config(&mut desk),
             is_full: false,
             is_behind: false,
+            weather: Weather::default(),
             next_commit: None,
         };
         let changes = desk.town.changes(&disk.store.server_key());
@@ -178,6 +181,13 @@ impl World {
             let at = START.plus_ms(desk.below_u64(BUSY_MS));
             desk.at(at, Happening::Disaster(Disaster::StaleAnswer));
         }
+        for _ in 0..desk.below(3) {
+            let sorts =
+                [Disaster::JournalFails(true), Disaster::JournalFails(true), Disaster::JournalWriterDies];
+            let Some(sort) = desk.pick(&sorts) else { return };
+            let at = START.plus_ms(desk.below_u64(BUSY_MS));
+            desk.at(at, Happening::Disaster(sort));
+        }
     }
 
     // ---- time ----
@@ -238,6 +248,10 @@ impl World {
             }
             Happening::HashDone(epoch, id) => self.with_server(epoch, |server, disk, desk| {
                 server.hash_done(id, disk, desk);
+                Life::Goes
+            }),
+            Happening::JournalDone(epoch) => self.with_server(epoch, |server, disk, desk| {
+                server.journal_written(disk, desk);
                 Life::Goes
             }),
             Happening::WorkerBack(epoch) => self.with_server(epoch, |server, _, desk| {
@@ -324,6 +338,7 @@ impl World {
                 }
                 // The loop learns of it a little later than the disk does.
                 disk.store.set_full(full);
+                disk.weather.is_full = full;
                 disk.is_full = (full && desk.one_in(2)) || (disk.is_full && desk.has(PlantedBug::StaysFull));
             }
             Disaster::StoreFallsBehind(behind) => {
@@ -339,7 +354,7 @@ impl World {
                     desk.later(back, Happening::Disaster(Disaster::DirectoryGoes(false)));
                 }
                 if let Some(server) = &mut self.server {
-                    server.directory_goes(disk, gone);
+                    server.directory_goes(disk, gone, desk);
                 }
             }
             Disaster::GroupRefused => {
@@ -358,6 +373,17 @@ impl World {
             Disaster::WorkerHangs => {
                 if let Some(server) = &mut self.server {
                     server.worker_hangs();
+                }
+            }
+            Disaster::JournalFails(fails) => {
+                if fails {
+                    desk.later(back, Happening::Disaster(Disaster::JournalFails(false)));
+                }
+                disk.weather.fails = fails;
+            }
+            Disaster::JournalWriterDies => {
+                if let Some(server) = &mut self.server {
+                    server.archive.writer_dies(desk);
                 }
             }
             Disaster::StaleAnswer => {
@@ -488,6 +514,9 @@ impl World {
     fn sessions_have_ended(&mut self) {
         let sessions = self.server.as_ref().map_or(0, Server::sessions);
         self.desk.check(Law::EverySessionEnds, sessions == 0, || format!("{sessions} sessions never ended"));
+        if let Some(server) = &self.server {
+            server.archive.judge_rest(&mut self.desk);
+        }
         for number in 0..self.clients.len() {
             self.settle(number);
         }
@@ -499,7 +528,7 @@ impl World {
             return;
         }
         self.disk.next_commit = None;
-        self.disk.store.dies_no_more();
+        self.disk.store.heal();
         self.desk.calm = true;
         let before = self.ledger.kept();
         for number in [1_000, 1_001] {

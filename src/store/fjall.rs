@@ -116,7 +116,7 @@ impl Batch for Writes<'_> {
 
 impl FjallStore {
     /// Opens the store in `dir`. For writing, makes one where there is none, cuts a torn end off the journal
-    /// (after a copy), and removes bodies that a crash left unfinished. For reading, does none of this; the
+    /// (after a copy), syncs what it found, and removes bodies that a crash left unfinished. For reading, does none of this; the
     /// database itself still tidies its files.
     ///
     /// # Errors
@@ -141,6 +141,9 @@ impl FjallStore {
         let db = open_database(&path)?;
         let (counter, outside, state) = Counter::open(dir, mark)?;
         let mut store = Self::load(db, lock, mark, mode, counter)?;
+        if mode == OpenMode::Write {
+            store.sync_what_was_found()?;
+        }
         store.count(dir, outside, state)?;
         report.counter = store.counter_state;
         report.lost.clone_from(&store.lost);
@@ -198,6 +201,14 @@ impl FjallStore {
             counter_state: CounterState::Good,
             lock,
         })
+    }
+
+    /// Makes durable what a process wrote that died before its sync. The system still has it, so it was read just
+    /// now: answers will be given from it and the counter will count it, and no power cut may take it away then.
+    /// The journals before the last one were synced when the next was begun.
+    fn sync_what_was_found(&mut self) -> Result<(), StoreError> {
+        let db = self.db.clone();
+        self.write("syncing what was found", || db.persist(PersistMode::SyncAll))
     }
 
     /// Removes the slices of bodies whose commit never came.

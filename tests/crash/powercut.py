@@ -16,6 +16,7 @@ good if lost mail is found. The server needs no hook for that: it shows that thi
 import argparse
 import collections
 import concurrent.futures
+import glob
 import json
 import os
 import random
@@ -102,7 +103,10 @@ class Workload:
             server.start()
             self.put(load, part)
             server.kill()
+            note(killed=True)
             server.start()
+            note(opened=True)
+            journals = self.journals()
             self.put(load, part)
             server.stop()
         finally:
@@ -111,7 +115,17 @@ class Workload:
         self.attempts = load.attempts
         if load.wrong:
             raise Failed("; ".join(load.wrong[:3]))
+        if not self.args.expect_failure and not opening_syncs(self.trace, journals):
+            raise Failed(
+                "a server that was started after a kill did not sync the journal of the database: what it reads, "
+                "and answers from, a power cut may take away"
+            )
         self.save()
+
+    def journals(self):
+        """The inodes of the database's journals."""
+        names = glob.glob(os.path.join(self.root, "**", "*.jnl"), recursive=True)
+        return {os.stat(name).st_ino for name in names}
 
     def put(self, load, count, kill=None):
         load.run(enough=count)
@@ -137,6 +151,18 @@ class Workload:
             attempt = Attempt(saved["seed"], int(number), 2 * 1024 * 1024, door)
             attempt.outcome, attempt.mail = outcome, mail
             self.attempts[int(number)] = attempt
+
+
+def opening_syncs(trace, journals):
+    """Whether one of these files was synced between the kill of a server and its successor's first service."""
+    opening = False
+    for record in disk.read_trace(trace):
+        if record.kind == disk.NOTE:
+            what = json.loads(record.payload)
+            opening = what.get("killed", opening) and "opened" not in what
+        elif opening and record.kind == disk.SYNC_END and record.inode in journals:
+            return True
+    return False
 
 
 class Promises:

@@ -3,6 +3,7 @@
 mod deeds;
 
 use super::Law;
+use super::archive::{self, Said};
 use super::client::WINDOW_OCTETS;
 use super::desk::{Desk, Happening, Parcel, shown};
 use super::lane::Lane;
@@ -12,6 +13,7 @@ use super::recut::Recording;
 use crate::contract::{
     Action, Actions, Answer, Cause, Event, Listener, Pace, PeerFacts, Question, Ticket, Timer, TlsFacts,
 };
+use crate::journal::{Arena, Recording as Taped, Sight, Tape};
 use crate::limits::{
     ACTIONS_PER_STEP_MAX, HANDSHAKE_MS_MAX, IDLE_MS, OUTPUT_HIGH_OCTETS, OUTPUT_LOW_OCTETS,
     READ_OCTETS_PER_TURN,
@@ -82,6 +84,10 @@ pub(super) struct Conn {
     password: Vec<u8>,
     says: u64,
     recording: Recording,
+    tape: Tape,
+    settings: Arc<Settings>,
+    /// The codes of the replies that the tape heard.
+    said: Said,
 }
 
 impl Conn {
@@ -90,6 +96,7 @@ impl Conn {
         facts: PeerFacts,
         settings: &Arc<Settings>,
         pace: Pace,
+        arena: Arc<Arena>,
         desk: &mut Desk,
     ) -> Self {
         let chance = desk.chance.fork();
@@ -124,6 +131,9 @@ impl Conn {
             password: Vec::new(),
             says: 0,
             recording: Recording::new(facts, settings.clone(), chance),
+            tape: Tape::new(Some(arena), facts, desk.now),
+            settings: settings.clone(),
+            said: Said { began: desk.now.moment, codes: Vec::new() },
         };
         if pace != Pace::default() {
             conn.step(Event::Paced(pace), desk);
@@ -296,8 +306,12 @@ impl Conn {
         let told = format!("{ticket:?} {answer:?} while {:?}", self.open);
         let event = Event::Answered(ticket, answer);
         self.recording.event(desk.now, &event, 0);
+        let book = desk.book.clone();
+        let sight = Sight { now: desk.now.moment, directory: book.as_deref(), settings: &self.settings };
+        self.tape.happens(&sight, &event);
         let mut out = Actions::new();
         self.session.step(desk.now, event, &mut out);
+        self.tape.did(&sight, out.as_slice());
         let after =
             (self.session.wants_read(), self.session.in_transaction(), self.session.is_authenticated());
         let actions = out.take();
@@ -324,6 +338,7 @@ impl Conn {
     }
 
     pub(super) fn end(&mut self, cause: Cause, desk: &mut Desk) {
+        self.tape_ends(cause, desk);
         let mut out = Actions::new();
         self.recording.ended(desk.now, cause);
         self.session.end(desk.now, cause, &mut out);
@@ -342,12 +357,23 @@ impl Conn {
         let mut out = Actions::new();
         let now = desk.session_clock();
         let recorded = if let Event::Bytes(octets) = &event { Some(*octets) } else { None };
+        let book = desk.book.clone();
+        let sight = Sight { now: now.moment, directory: book.as_deref(), settings: &self.settings };
         if recorded.is_none() {
             self.recording.event(now, &event, 0);
+            self.tape.happens(&sight, &event);
         }
         let taken = self.session.step(now, event, &mut out);
         if let Some(octets) = recorded {
             self.recording.event(now, &Event::Bytes(octets), taken);
+            self.tape.took(&sight, octets.get(..taken).unwrap_or_default(), out.as_slice());
+        } else if !desk.has(PlantedBug::TapeMissesReplies) {
+            self.tape.did(&sight, out.as_slice());
+        }
+        for action in out.as_slice() {
+            if let Action::Say(reply) = action {
+                self.said.codes.push(reply.code);
+            }
         }
         let mut stepped = self.perform(out, desk);
         stepped.taken = taken;
@@ -431,12 +457,31 @@ impl Conn {
         self.lane.end(Parcel::Rst, desk, |parcel| Happening::ToClient(number, parcel));
     }
 
+    /// The peer has reset the connection.
+    pub(super) fn broke(&mut self, desk: &Desk) {
+        if !self.session.is_over() {
+            self.tape_ends(Cause::Broken, desk);
+        }
+    }
+
+    fn tape_ends(&mut self, cause: Cause, desk: &Desk) {
+        let book = desk.book.clone();
+        let sight = Sight { now: desk.now.moment, directory: book.as_deref(), settings: &self.settings };
+        self.tape.gone(&sight, cause);
+    }
+
+    /// What the journal gets of a session that is gone.
+    pub(super) fn recording(&mut self, desk: &mut Desk) -> Option<(Taped, Said)> {
+        archive::judge_tape(&self.tape, desk);
+        let recording = self.tape.finish(desk.now.moment, archive::wanted())?;
+        Some((recording, std::mem::take(&mut self.said)))
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.session.is_over()
     }
 
-    /// Plays the session again, cut otherwise. A recorder of dialogues listens here and where `recording` hears
-    /// events and actions.
+    /// Plays the session again, cut otherwise.
     pub(super) fn judge_cuts(&self, desk: &mut Desk) {
         let mut chance: Chance = desk.chance.fork();
         let found = self.recording.differs(&mut chance);

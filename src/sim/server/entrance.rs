@@ -181,7 +181,8 @@ impl Server {
 
     fn admit(&mut self, number: usize, peer: PeerFacts, pace: Pace, disk: &Disk, desk: &mut Desk) {
         self.gate.admission.enter(peer.session, peer.address);
-        let mut conn = Box::new(Conn::new(number, peer, &self.settings, pace.of_session(), desk));
+        let mut conn =
+            Box::new(Conn::new(number, peer, &self.settings, pace.of_session(), self.archive.arena(), desk));
         self.hear_notes(&mut conn, disk, desk);
         self.conns.insert(number, conn);
     }

@@ -20,6 +20,9 @@ impl Server {
         desk: &mut Desk,
     ) {
         self.note_worth(conn, (&login, password.reveal()), authorize_as.is_none(), false, desk);
+        if desk.has(PlantedBug::RecordsPassword) {
+            self.typed = password.reveal().to_vec();
+        }
         let session = conn.facts.session;
         let source = conn.facts.address;
         let attempt = Attempt { session, ticket, source, login, password, authorize_as };
@@ -127,7 +130,7 @@ impl Server {
         }
     }
 
-    pub(super) fn keep_scram_keys(&mut self, enrolled: Enrolled) {
+    pub(super) fn keep_scram_keys(&mut self, enrolled: Enrolled, desk: &mut Desk) {
         let Enrolled { account: id, entry } = enrolled;
         let Some(directory) = &mut self.directory else { return };
         let Some(account) = directory.account(id) else { return };
@@ -135,6 +138,7 @@ impl Server {
         record.put(entry);
         let change = Change::PutScram(id, record.pruned(account));
         directory.apply(&change);
+        self.publish(desk);
         self.keeper.push_record(Record::Keys(change));
     }
 
@@ -203,6 +207,7 @@ impl Server {
         }
         let change = Change::PutHistory(account, history);
         directory.apply(&change);
+        self.publish(desk);
         self.keeper.push_record(Record::Place(login.to_vec(), Prefix::net(source), change));
     }
 }

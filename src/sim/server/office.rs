@@ -125,6 +125,7 @@ impl Server {
                 directory.apply(change);
             }
         }
+        self.publish(desk);
         if kept && removes {
             desk.promises.forget(name.as_bytes());
         }
