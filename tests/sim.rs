@@ -130,9 +130,10 @@ fn catcher(bug: PlantedBug) -> Law {
         }
         PlantedBug::AdmitsEverybody => Law::BoundedMemory,
         PlantedBug::DoneBeforeDurable => Law::ChangesLast,
-        PlantedBug::KeepsOldBook | PlantedBug::ThrottledIsRefused | PlantedBug::SignsWithNothing => {
-            Law::RightPassword
-        }
+        // The next change is made of the old book, and takes back what was told to be done; where none follows, what was
+        // taken back still opens the account.
+        PlantedBug::KeepsOldBook => Law::ChangesLast,
+        PlantedBug::ThrottledIsRefused | PlantedBug::SignsWithNothing => Law::RightPassword,
         PlantedBug::SaltOfChance => Law::EqualRefusals,
         PlantedBug::HoldsForEver => Law::EverySessionEnds,
         PlantedBug::WallClockTimers => Law::FairTimers,
