@@ -164,11 +164,9 @@ impl Platter {
         self.dies_at = Some((write, cut));
     }
 
-    /// Nothing goes wrong any more. That includes faults that were meant for a write which never came, since the
-    /// disk was full: they would meet the next one, however much later.
-    pub(super) fn heal(&mut self) {
+    /// Nothing goes wrong any more.
+    pub(super) fn dies_no_more(&mut self) {
         self.dies_at = None;
-        self.faults.clear();
     }
 
     /// Writes so far.
@@ -288,8 +286,13 @@ impl Platter {
         }
     }
 
-    fn has_room(&self) -> Result<(), StoreError> {
-        if self.is_full { Err(StoreError::DiskFull) } else { Ok(()) }
+    /// On a full disk a write does not come, and what was to go wrong in it goes wrong in no other.
+    fn has_room(&mut self) -> Result<(), StoreError> {
+        if !self.is_full {
+            return Ok(());
+        }
+        self.faults.clear();
+        Err(StoreError::DiskFull)
     }
 }
 
@@ -441,13 +444,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_met_a_full_disk_does_not_outlast_the_calm() {
+    fn a_fault_that_met_a_full_disk_meets_no_later_write() {
         let mut platter = platter();
         platter.set_full(true);
         platter.script([Fault::Refuse(StoreError::Io("a slice could not be written".into()))]);
         assert_eq!(platter.put_slice(MailId([1; 16]), 0, b"x"), Err(StoreError::DiskFull));
         platter.set_full(false);
-        platter.heal();
         assert_eq!(platter.put_slice(MailId([1; 16]), 0, b"x"), Ok(()));
     }
 

@@ -528,7 +528,7 @@ impl World {
             return;
         }
         self.disk.next_commit = None;
-        self.disk.store.heal();
+        self.disk.store.dies_no_more();
         self.desk.calm = true;
         let before = self.ledger.kept();
         for number in [1_000, 1_001] {
