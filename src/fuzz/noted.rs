@@ -23,7 +23,7 @@ pub(super) fn noted(data: &[u8]) -> Verdict {
     let mut recorder = Recorder::new();
     let mut now = Moment(1_000);
     let mut told: VecDeque<(Moment, usize)> = VecDeque::new();
-    let mut notes = 0u64;
+    let (mut notes, mut octets) = (0_u64, 0_usize);
     for line in data.split(|octet| *octet == b'\n').take(200) {
         let [what, from, later, said @ ..] = line else { continue };
         now = now.plus_ms(u64::from(*later).saturating_mul(u64::from(*later)));
@@ -37,11 +37,14 @@ pub(super) fn noted(data: &[u8]) -> Verdict {
             for (_, text) in recorder.judge(now, &noted) {
                 promise(text.len() <= LOG_LINE_OCTETS_MAX, "a line is too long")?;
                 promise(fields(&text).is_some(), "a line is not read as it is written")?;
-                told.push_back((now, text.len().saturating_add(1)));
+                let length = text.len().saturating_add(1);
+                octets = octets.saturating_add(length);
+                told.push_back((now, length));
             }
         }
-        while told.pop_front_if(|(at, _)| now.since_ms(*at) >= MINUTE_MS).is_some() {}
-        let octets: usize = told.iter().map(|(_, octets)| octets).sum();
+        while let Some((_, length)) = told.pop_front_if(|(at, _)| now.since_ms(*at) >= MINUTE_MS) {
+            octets = octets.saturating_sub(length);
+        }
         promise(octets <= LOG_PEERS_OCTETS_PER_MINUTE_MAX, "peers cause more log in a minute than they may")?;
     }
     let counted: u64 = recorder.counters().map(|(_, count)| count).sum();
