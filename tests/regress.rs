@@ -106,3 +106,8 @@ fn lone_line_end_after_too_big() {
 fn a_key_with_a_line_end() {
     keeps_its_promise("config", "a-key-with-a-line-end");
 }
+
+#[test]
+fn a_reply_beyond_ascii_is_heard_and_said_again_in_question_marks() {
+    keeps_its_promise("heard", "text-beyond-ascii");
+}
